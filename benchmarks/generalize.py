@@ -36,7 +36,7 @@ from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.missing import missing
 from vocabtrim_core.generalization.stability import stability
 from vocabtrim_core.generalization.uncertainty import coverage_interval, held_out_coverage, optimism
-from vocabtrim_core.selection.covering import worst_domain
+from vocabtrim_core.selection.covering import covering_vocabulary
 from vocabtrim_core.selection.selection import Rules, apply_rules, mix
 from vocabtrim_core.tradeoff import TradeOff
 
@@ -145,8 +145,8 @@ def timings(corpora: Corpora, repeats: int) -> list[dict[str, object]]:
         f"held-out coverage, 10 folds, {tokens}": lambda: held_out_coverage(responses, 13_264),
         f"coverage interval, {tokens}": lambda: coverage_interval(responses, kept.t2d),
         f"in-sample and held-out curves, 10 halves, {tokens}": lambda: optimism(responses),
-        "90 % on each of 8 corpora": lambda: worst_domain(sets, 0.9),
-        "95 % on each of 8 corpora": lambda: worst_domain(sets, 0.95),
+        "90 % on each of 8 corpora": lambda: covering_vocabulary(sets, 0.9),
+        "95 % on each of 8 corpora": lambda: covering_vocabulary(sets, 0.95),
         "missing tokens of a corpus": lambda: missing(sets[-1], kept),
         "mix of 8 corpora to curve and k*, V = 151,936": slider,
         "the same with 300 protected, 100 excluded tokens": ruled_slider,

@@ -48,8 +48,9 @@ from vocabtrim_core.drafts.training_env import probe as look_at_trainer
 from vocabtrim_core.serving.engine import Generation
 from vocabtrim_core.serving.hardware import device_name
 from vocabtrim_core.serving.latency_probe import Probe, default_sizes
-from vocabtrim_core.serving.latency_timing import Request, run_probe
+from vocabtrim_core.serving.latency_timing import run_probe
 from vocabtrim_core.serving.measurement import Configuration
+from vocabtrim_core.serving.probe_request import ProbeRequest
 from vocabtrim_core.serving.prompts.prompt_set import PromptSet, load_prompts
 from vocabtrim_core.serving.runner import measure
 from vocabtrim_core.serving.torch_loop import TorchLoop
@@ -107,7 +108,7 @@ class Study:
     def latency(self) -> Probe:
         """(a), (b) and (c)."""
         size = self.size
-        request = Request(
+        request = ProbeRequest(
             size.shape,
             default_sizes(size.shape.vocab_size),
             size.batches,

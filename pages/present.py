@@ -8,7 +8,7 @@ from pages.ui.frame import plain_errors
 from pages.ui.present import presentation
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
-from vocabtrim_core.report.data import Facts
+from vocabtrim_core.report.data import ReportData
 
 require_router()
 
@@ -25,7 +25,7 @@ STYLE = """<style>
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def payload(name: str, _facts: Facts) -> dict[str, object]:
+def payload(name: str, _facts: ReportData) -> dict[str, object]:
     """The curve of the choice for the browser, without token texts: nothing is read off here.
 
     Args:

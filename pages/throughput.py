@@ -8,6 +8,7 @@ from pages.ui.router import page as page_of
 from pages.ui.router import require_router
 from pages.ui.throughput import (
     details_view,
+    doctor_view,
     measure_form,
     measurement_choice,
     paper_view,
@@ -21,7 +22,7 @@ from vocabtrim_core.drafts.bundled_target import TITLE
 
 require_router()
 
-SECTIONS = ("Measure", "Latency probe", "Tune")
+SECTIONS = ("Measure", "Is the draft used?", "Latency probe", "Tune")
 
 
 def measure(in_view: list[ShownMeasurement]) -> None:
@@ -71,7 +72,7 @@ def nothing_yet() -> None:
 
 def page() -> None:
     tabs = st.tabs(SECTIONS, **linked("section"), on_change="rerun")
-    panels = (lambda: measure(in_view), probe_view.panel, tune_view.panel)
+    panels = (lambda: measure(in_view), doctor_view.panel, probe_view.panel, tune_view.panel)
     for tab, draw in zip(tabs, panels, strict=True):
         if tab.open:
             with tab, plain_errors():

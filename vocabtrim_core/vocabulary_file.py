@@ -43,7 +43,7 @@ def vocabulary_in(
         provenance = counts.provenance
         _check(path, tokenizer, provenance.tokenizer, provenance.tokenizer_sha256)
         return choice.open(counts).vocabulary
-    from vocabtrim_core.mappings.importing import import_mapping
+    from vocabtrim_core.mappings.imported import import_mapping
 
     mapping = import_mapping(path, vocab_size)
     if counts is not None and mapping.origin:

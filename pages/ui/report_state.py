@@ -18,9 +18,9 @@ from vocabtrim_core.counting.shard_counts import load_shards
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.generalization.stability import HeldOutCoverage, held_out_of
 from vocabtrim_core.generalization.uncertainty import CoverageInterval, coverage_interval
-from vocabtrim_core.report.data import Facts, gather
+from vocabtrim_core.report.data import ReportData, report_data
 from vocabtrim_core.report.forecast import comparisons, worst_acceptance
-from vocabtrim_core.report.inputs import Material
+from vocabtrim_core.report.inputs import ReportInputs
 from vocabtrim_core.selection.rules import NO_RULES, Rules
 from vocabtrim_core.selection_spec.settings import NO_MIX, OwnTokens, Pin
 from vocabtrim_core.selection_spec.spec import SelectionSpec
@@ -166,7 +166,7 @@ def _facts(
     _served: tuple[StoredCounts, ...],
     _others: list[StoredCounts],
     _measurements: list[Measurement],
-) -> Facts:
+) -> ReportData:
     choice = SelectionSpec.loads(text)
     opened = choice.open(_stored.counts)
     by_key = ((other.key, eval_sets.responses_of(other.key, other.counts)) for other in _others)
@@ -175,8 +175,8 @@ def _facts(
         for key, responses in by_key
         if responses is not None and responses.complete and responses.conversations > 1
     }
-    return gather(
-        Material(
+    return report_data(
+        ReportInputs(
             _stored.counts,
             choice,
             [other.counts for other in _others],
@@ -197,7 +197,7 @@ def _facts(
 
 def facts_of(
     choice: SelectionSpec, stored: StoredCounts, sets: list[StoredCounts], title: str = ""
-) -> Facts:
+) -> ReportData:
     """Everything a report says about the choice, computed once per choice.
 
     Args:

@@ -93,6 +93,7 @@ class Session:
     served = Entry[list[str] | None](None)
     measured = Entry[list[str] | None](None)
     measured_known = Entry[list[str] | None](None)
+    diagnosis = Entry[Any](None)  # of a server, or the sentence of its failure
 
     # Report
     rules = Entry[tuple[str, Rules]](("", NO_RULES))  # of an opened choice, with its counts' key

@@ -17,7 +17,8 @@ from pages.ui.widgets import set_values, value_of, values
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import StoredCounts, list_counts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.fields.leaf import At, from_query, from_session, to_argv, to_session
+from vocabtrim_core.fields.codec import from_query, from_session, to_argv, to_session
+from vocabtrim_core.fields.leaf import ReadContext
 from vocabtrim_core.selection_spec.draft_kind import (
     default_draft,
     draft_file,
@@ -92,7 +93,7 @@ def from_widgets(vocab_size: int) -> Settings:
     Args:
         vocab_size: V, the target's number of tokens.
     """
-    settings = Settings(**from_session(Settings, values(), At(vocab_size)))
+    settings = Settings(**from_session(Settings, values(), ReadContext(vocab_size)))
     session.settings = settings
     return settings
 
@@ -115,7 +116,7 @@ def _link(vocab_size: int) -> tuple[dict[str, Any], list[str]]:
     """What the address says of the settings, and the names of those it says wrongly."""
     query = {name: text for name, text in st.query_params.to_dict().items() if text}
     wrong: list[str] = []
-    in_address = from_query(Settings, query, At(vocab_size), wrong)
+    in_address = from_query(Settings, query, ReadContext(vocab_size), wrong)
     return in_address, [name for name in query if name in wrong]
 
 

@@ -14,7 +14,7 @@ from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_siz
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.mappings import store
-from vocabtrim_core.mappings.tokenizer_identity import Origin, write_ids
+from vocabtrim_core.mappings.tokenizer_identity import TokenizerIdentity, write_ids
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection_spec.counts_note import CountsNote
 from vocabtrim_core.selection_spec.settings import OwnTokens, Pin, Settings
@@ -83,7 +83,12 @@ def choices(draw, counts):
     if own is not None:
         vocabulary, about = DraftVocabulary.of(own, SIZE), draw(texts)
         own = OwnTokens.of(vocabulary, about)
-        write_ids(store._path(vocabulary.sha256[:16], counts), vocabulary, Origin.of(counts), about)
+        write_ids(
+            store._path(vocabulary.sha256[:16], counts),
+            vocabulary,
+            TokenizerIdentity.of(counts),
+            about,
+        )
     return SelectionSpec.make(
         counts, made, rules=rules, pins=tuple(pins), note=draw(texts), forecast=forecast, own=own
     )

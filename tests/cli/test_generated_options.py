@@ -6,13 +6,15 @@ from dataclasses import fields
 import pytest
 
 from vocabtrim_core.cli import COMMANDS
+from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.drafts.completion_clients import Sampling
 from vocabtrim_core.drafts.plan import SMALL_PLAN, Deployment, TrainingPlan
-from vocabtrim_core.fields.leaf import At, from_argv, table, to_argv
+from vocabtrim_core.fields.codec import from_argv, table, to_argv
 from vocabtrim_core.serving.configurations import Drafting
 from vocabtrim_core.serving.engine import Generation
 from vocabtrim_core.serving.engines.sglang.launch import Launch
 from vocabtrim_core.serving.importers import Hints
+from vocabtrim_core.serving.probe_request import ProbeRequest
 from vocabtrim_core.serving.tuning import Space
 
 # command, what it cannot do without, values that differ from the default in every option
@@ -39,6 +41,13 @@ VALUES = [
             ready=1.5,
         ),
     ),
+    (
+        "probe",
+        [],
+        ProbeRequest(
+            PRESETS["llama-3.2-1b"], (9, 4380), (2,), 64, 2, 5, "cpu", "bfloat16", 7, 1.5, True
+        ),
+    ),
     ("tune", [], Space({5: "a"}, (2, 6), (1, 4), (8, 16))),
     (
         "import-results",
@@ -57,7 +66,7 @@ def parse(command: str, argv: list[str]) -> argparse.Namespace:
 @pytest.mark.parametrize(("command", "needed", "value"), VALUES)
 def test_options_that_are_written_are_read_again(command, needed, value):
     of = type(value)
-    read = from_argv(of, parse(command, [*needed, *to_argv(value)]), At())
+    read = from_argv(of, parse(command, [*needed, *to_argv(value)]))
     optional = [field for field, leaf in table(of) if leaf.flag]
     assert {field.name: read.get(field.name, field.default) for field in optional} == {
         field.name: getattr(value, field.name) for field in optional
@@ -68,7 +77,7 @@ def test_options_that_are_written_are_read_again(command, needed, value):
 @pytest.mark.parametrize(("command", "needed", "value"), VALUES)
 def test_without_options_the_defaults_hold(command, needed, value):
     of = type(value)
-    read = from_argv(of, parse(command, needed), At())
+    read = from_argv(of, parse(command, needed))
     defaults = {f.name: f.default for f in fields(of)}
     assert read == {name: defaults[name] for name in read}
 
@@ -81,6 +90,7 @@ def test_without_options_the_defaults_hold(command, needed, value):
         ("train", ["--target", "smollm2", "--start", "there"], "invalid choice: 'there'"),
         ("count", ["--tokenizer", "t", "--max-refused", "some"], "'some' is not a number"),
         ("bench", ["--draft-tokens", "1.5"], "'1.5' is not a whole number"),
+        ("probe", ["--batch", "8", "many"], "'many' is not a whole number"),
         ("tune", ["--topk", "1", "x"], "'x' is not a whole number"),
     ],
 )

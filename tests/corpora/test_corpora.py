@@ -23,7 +23,7 @@ from vocabtrim_core.corpora.batches import ROLES, Skip
 from vocabtrim_core.corpora.decoders.rows import batch_from_rows
 from vocabtrim_core.corpora.presets import DATASET_PRESETS
 from vocabtrim_core.corpora.preview import preview
-from vocabtrim_core.corpora.readers import json_lines, tables
+from vocabtrim_core.corpora.readers import json_lines, parquet_files, table_files
 from vocabtrim_core.corpora.readers.json_lines import decode_lines
 from vocabtrim_core.corpora.uploads import store_upload
 from vocabtrim_core.counting.preflight import preflight
@@ -646,7 +646,7 @@ def test_the_fast_path_means_what_the_slow_path_says(rows):
     table = pa.Table.from_pylist(rows)
     padded = list(enumerate(table.to_pylist(), 1))
     slow = seen(batch_from_rows(padded, mapping, "f", padded=True))
-    assert seen(tables.batch_from_arrow(table, mapping, "f", 1)) == slow
+    assert seen(parquet_files.batch_from_arrow(table, mapping, "f", 1)) == slow
 
 
 PART = st.fixed_dictionaries(
@@ -674,11 +674,11 @@ def test_parts_mean_the_same_on_every_path(rows):
     slow = seen(batch_from_rows(list(enumerate(rows, 1)), mapping, "f"))
     assert seen(decode_lines(lines(rows), 1, len(rows), mapping, "f")) == slow
     table = pa.Table.from_pylist(rows)
-    assert seen(tables.batch_from_arrow(table, mapping, "f", 1)) == slow
+    assert seen(parquet_files.batch_from_arrow(table, mapping, "f", 1)) == slow
 
 
 def test_plain_rows_take_the_fast_path(monkeypatch):
-    monkeypatch.setattr(json_lines, "_parse_lines", lambda *_: pytest.fail("line by line"))
+    monkeypatch.setattr(json_lines, "parse_lines", lambda *_: pytest.fail("line by line"))
     monkeypatch.setattr("vocabtrim_core.corpora.decoders.arrow.batch_from_rows", None)
     mapping = ColumnMapping("conversation", conversation="messages", tools="tools", domain="domain")
     batch = decode_lines(lines(rows_of(9, extra={"deep": [1]})), 1, 9, mapping, "f")
@@ -700,7 +700,7 @@ def test_pairs_mean_the_same_on_both_paths(rows):
     slow = seen(batch_from_rows(list(enumerate(rows, 1)), mapping, "f"))
     assert seen(decode_lines(lines(rows), 1, len(rows), mapping, "f")) == slow
     table = pa.Table.from_pylist(rows)
-    assert seen(tables.batch_from_arrow(table, mapping, "f", 1)) == slow
+    assert seen(parquet_files.batch_from_arrow(table, mapping, "f", 1)) == slow
 
 
 # --- shards -------------------------------------------------------------------------------------
@@ -710,10 +710,10 @@ def test_pairs_mean_the_same_on_both_paths(rows):
 def small_pieces(monkeypatch):
     monkeypatch.setattr(fingerprint, "SEGMENT", 1500)
     monkeypatch.setattr(fingerprint, "PIECE", 1000)
-    monkeypatch.setattr(tables, "SHARD_BYTES", 600)
+    monkeypatch.setattr(parquet_files, "SHARD_BYTES", 600)
     monkeypatch.setattr(json_lines, "CHUNK", 700)
-    monkeypatch.setattr(tables, "CHUNK", 700)
-    monkeypatch.setattr(tables, "BATCH_BYTES", 700)
+    monkeypatch.setattr(table_files, "CHUNK", 700)
+    monkeypatch.setattr(table_files, "BATCH_BYTES", 700)
 
 
 @pytest.mark.parametrize("ending", [b"\n", b""])
@@ -744,7 +744,7 @@ def test_shards_of_parquet_are_a_partition(tmp_path, small_pieces):
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.json", "b.parquet"])
 def test_finished_parts_of_a_sequential_file_are_not_decoded(tmp_path, monkeypatch, name):
     monkeypatch.setattr(json_lines, "CHUNK", 700)
-    monkeypatch.setattr(tables, "MOST_ROWS", 4)
+    monkeypatch.setattr(table_files, "MOST_ROWS", 4)
     monkeypatch.setattr("vocabtrim_core.corpora.readers.json_array.CHUNK", 700)
     path = tmp_path / name
     if name == "b.parquet":

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vocabtrim_core.corpora import ColumnMapping, open_corpus
-from vocabtrim_core.corpora.readers import csv_files, json_array, tables
+from vocabtrim_core.corpora.readers import csv_files, json_array, table_files
 from vocabtrim_core.errors import InputError
 
 datasets = Lazy("datasets")
@@ -213,7 +213,7 @@ PAIR = ColumnMapping("prompt_response", prompt="prompt", response="response")
 
 
 def _all_rows(path: Path):
-    from vocabtrim_core.corpora.streams import open_stream
+    from vocabtrim_core.corpora.compression import open_stream
 
     with open_stream(path) as stream:
         for batch in csv_files._csv_batches(stream, path, PAIR):
@@ -270,7 +270,7 @@ def test_other_encodings_are_refused_with_what_helps(tmp_path, name, encoding, m
 @pytest.mark.parametrize("kind", ["stream", "file"])
 @pytest.mark.parametrize("limit", [None, 1, 7, 100])
 def test_arrow_files(tmp_path, monkeypatch, kind, limit):
-    monkeypatch.setattr(tables, "MOST_ROWS", 3)
+    monkeypatch.setattr(table_files, "MOST_ROWS", 3)
     table = pa.Table.from_pylist([row(i) for i in range(20)])
     make = pa.ipc.new_stream if kind == "stream" else pa.ipc.new_file
     path = tmp_path / "a.arrow"

@@ -28,9 +28,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vocabtrim_core import workspace
-from vocabtrim_core.corpora import ColumnMapping, batches, fingerprint, open_corpus
+from vocabtrim_core.corpora import ColumnMapping, fingerprint, open_corpus
 from vocabtrim_core.corpora.decoders.rows import batch_from_rows
-from vocabtrim_core.corpora.readers import json_lines, tables
+from vocabtrim_core.corpora.readers import json_lines, parquet_files
 from vocabtrim_core.counting import candidates
 from vocabtrim_core.counting import count as counting
 from vocabtrim_core.counting.config import CountConfig
@@ -76,7 +76,7 @@ def exact_of(name: str = "llama-3.1") -> ExactEngine:
 def rendered_counts(corpus, recipe: CountConfig) -> tuple[Counter, int]:
     """(occurrences of each id, conversations) by the definition: render, find spans, encode."""
     found, conversations = Counter(), 0
-    for batch, i in batches.iter_conversations(corpus.batches()):
+    for batch, i in ((read, i) for read in corpus.batches() for i in range(len(read))):
         ids = rendered_ids(batch, i, recipe)
         found.update(ids)
         conversations += bool(ids)
@@ -583,7 +583,7 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(fingerprint, "SEGMENT", 50_000)
     monkeypatch.setattr(fingerprint, "PIECE", 20_000)
     monkeypatch.setattr(json_lines, "CHUNK", 25_000)
-    monkeypatch.setattr(tables, "SHARD_BYTES", 100_000)
+    monkeypatch.setattr(parquet_files, "SHARD_BYTES", 100_000)
 
 
 def test_second_time_nothing_is_counted(tmp_path, monkeypatch):

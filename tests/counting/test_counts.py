@@ -12,7 +12,7 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.draft_cost import PRESETS, with_vocab_size
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.generalization.compare import transfer_matrix
-from vocabtrim_core.report.inputs import Material
+from vocabtrim_core.report.inputs import ReportInputs
 from vocabtrim_core.selection_spec.settings import Settings
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 
@@ -78,7 +78,7 @@ def test_what_may_be_compared_is_one_rule(make_counts, tmp_path, capsys, way):
         transfer_matrix([ours, other], 2)
     choice = SelectionSpec.make(ours, Settings(with_vocab_size(PRESETS["llama-3.1-8b"], 3)))
     with pytest.raises(InputError, match=f"its {what} is"):
-        Material(ours, choice, [other]).check()
+        ReportInputs(ours, choice, [other]).check()
     ours.save(tmp_path / "ours.npz")
     other.save(tmp_path / "other.npz")
     argv = ["coverage", str(tmp_path / "ours.npz"), "--k", "2", "--on", str(tmp_path / "other.npz")]

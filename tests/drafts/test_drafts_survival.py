@@ -30,7 +30,7 @@ from vocabtrim_core.drafts.training_env import Trainer, out_of_memory, out_of_sp
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.progress import Progress, Status
-from vocabtrim_core.jobs.turns import turn
+from vocabtrim_core.jobs.queue import hold_job_resources
 from vocabtrim_core.workspace import disk
 
 torch = Lazy("torch")
@@ -275,10 +275,10 @@ def test_two_trainings_take_turns(monkeypatch, tmp_path) -> None:
     events: list[str] = []
 
     def wait() -> None:
-        with turn(Progress(second.folder)):
+        with hold_job_resources(Progress(second.folder)):
             events.append("second")
 
-    with turn(Progress(first.folder)):
+    with hold_job_resources(Progress(first.folder)):
         waiting = threading.Thread(target=wait)
         waiting.start()
         deadline = time.monotonic() + 20

@@ -8,8 +8,14 @@ import pytest
 
 from vocabtrim_core.drafts.metrics import Metrics
 from vocabtrim_core.figures import training as figures
-from vocabtrim_core.figures.base import DARK, LIGHT
-from vocabtrim_core.figures.courses import Course, begun, colours, course, dashes
+from vocabtrim_core.figures.style import DARK, LIGHT
+from vocabtrim_core.figures.training_curves import (
+    TrainingCurves,
+    begun,
+    colours,
+    dashes,
+    training_curves,
+)
 
 
 def logged(steps: int, top: float) -> list[Metrics]:
@@ -31,12 +37,12 @@ def logged(steps: int, top: float) -> list[Metrics]:
 
 
 @pytest.fixture
-def courses() -> list[Course]:
-    return [course(700, 700, 8, logged(8, 0.9)), course(100, 700, 8, [])]
+def runs() -> list[TrainingCurves]:
+    return [training_curves(700, 700, 8, logged(8, 0.9)), training_curves(100, 700, 8, [])]
 
 
-def test_curves_are_the_log(courses) -> None:
-    full, waiting = courses
+def test_curves_are_the_log(runs) -> None:
+    full, waiting = runs
     assert full.full
     assert not waiting.full
     assert [step for step, _ in full.loss] == list(range(1, 9))
@@ -48,8 +54,8 @@ def test_curves_are_the_log(courses) -> None:
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
-def test_the_best_checkpoint_is_ringed_and_sizes_keep_their_colour(courses, palette) -> None:
-    both = [courses[0], course(100, 700, 8, logged(6, 0.7))]
+def test_the_best_checkpoint_is_ringed_and_sizes_keep_their_colour(runs, palette) -> None:
+    both = [runs[0], training_curves(100, 700, 8, logged(6, 0.7))]
     figure = figures.acceptance_figure(both, palette)
     lines = [trace for trace in figure.data if trace.name]
     rings = [trace for trace in figure.data if not trace.name]
@@ -61,16 +67,16 @@ def test_the_best_checkpoint_is_ringed_and_sizes_keep_their_colour(courses, pale
     assert figure.layout.yaxis.range[1] > 1.9
 
 
-def test_sizes_that_have_not_begun_have_no_panel_and_no_line(courses) -> None:
-    figure = figures.accuracy_figure(courses)
+def test_sizes_that_have_not_begun_have_no_panel_and_no_line(runs) -> None:
+    figure = figures.accuracy_figure(runs)
     titles = [note.text for note in figure.layout.annotations if note.text.startswith("k")]
     assert titles == ["k = 700 (full)"]
     assert {trace.xaxis for trace in figure.data} == {"x"}
     assert list(figure.data[0].y) == [50.0] * 4
     for name in ("acceptance", "loss", "rate", "speed"):
-        drawn = getattr(figures, f"{name}_figure")(courses)
+        drawn = getattr(figures, f"{name}_figure")(runs)
         assert {trace.name for trace in drawn.data if trace.name} == {"k = 700 (full)"}
-    assert begun(courses) == courses[:1]
+    assert begun(runs) == runs[:1]
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
@@ -78,7 +84,7 @@ def test_sizes_that_have_not_begun_have_no_panel_and_no_line(courses) -> None:
 def test_lines_that_lie_together_are_told_apart(palette, name) -> None:
     """Eight sizes with the very same curve: no two look alike, no two labels overlap."""
     sizes = [700, 600, 500, 400, 300, 200, 100, 50]
-    alike = [course(k, 700, 8, logged(8, 0.9)) for k in sizes]
+    alike = [training_curves(k, 700, 8, logged(8, 0.9)) for k in sizes]
     figure = getattr(figures, f"{name}_figure")(alike, palette)
     lines = [trace for trace in figure.data if trace.name]
     assert len({(trace.line.color, trace.line.dash) for trace in lines}) == len(sizes)
@@ -95,6 +101,6 @@ def test_lines_that_lie_together_are_told_apart(palette, name) -> None:
 
 
 @pytest.mark.parametrize("name", ["acceptance", "loss", "accuracy", "rate", "speed"])
-def test_nothing_logged_yet_draws_an_empty_frame(courses, name) -> None:
-    figure = getattr(figures, f"{name}_figure")(courses[1:])
+def test_nothing_logged_yet_draws_an_empty_frame(runs, name) -> None:
+    figure = getattr(figures, f"{name}_figure")(runs[1:])
     assert figure.layout.height == figures.HEIGHT

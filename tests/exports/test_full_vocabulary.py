@@ -16,7 +16,7 @@ from vocabtrim_core.drafts.evaluate_export import check_draft, for_engines
 from vocabtrim_core.drafts.slicing import read_sliced, slice_draft
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports import FORMATS, ExportContext, export, inspect_export, verify
-from vocabtrim_core.mappings.importing import import_mapping
+from vocabtrim_core.mappings.imported import import_mapping
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 torch = Lazy("torch")

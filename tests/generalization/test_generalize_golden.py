@@ -26,7 +26,7 @@ from vocabtrim_core.generalization.uncertainty import (
     unseen_mass,
 )
 from vocabtrim_core.generalization.unseen import unseen_in_new_conversation
-from vocabtrim_core.selection.covering import worst_domain
+from vocabtrim_core.selection.covering import covering_vocabulary
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.kinds import token_kinds
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
@@ -189,7 +189,7 @@ def test_one_floor_for_every_corpus(blend, corpus):
             )
         ),
     ]
-    found = worst_domain(sets, 0.9)
+    found = covering_vocabulary(sets, 0.9)
     assert (found.coverages >= 0.9 - 1e-9).all()
     assert found.least_k <= found.smallest_k <= 1.002 * found.least_k
     assert found.least_k == pytest.approx(7778, abs=5)

@@ -17,9 +17,14 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports import FORMATS, ExportContext, export
 from vocabtrim_core.generalization.compare import compare, transfer_matrix
 from vocabtrim_core.mappings import store
-from vocabtrim_core.mappings.importing import _read, import_for, import_mapping, sound_for
+from vocabtrim_core.mappings.imported import (
+    _read,
+    import_mapping,
+    import_mapping_for,
+    valid_mapping_for,
+)
 from vocabtrim_core.mappings.raw import RawMapping
-from vocabtrim_core.mappings.tokenizer_identity import Origin, write_ids
+from vocabtrim_core.mappings.tokenizer_identity import TokenizerIdentity, write_ids
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 torch = Lazy("torch")
@@ -174,38 +179,38 @@ def test_an_exports_tokenizer_must_be_the_counts(tmp_path, counts, foreign, part
         KEPT, ["specforge", "ids", "speculators", "nemo"], tmp_path / "out", ExportContext(counts)
     )
     path = tmp_path / "out" / part
-    found = import_for(path, counts)
+    found = import_mapping_for(path, counts)
     assert found.vocabulary == KEPT
-    assert found.origin == Origin.of(counts)
+    assert found.origin == TokenizerIdentity.of(counts)
     with pytest.raises(InputError) as said:
-        import_for(path, foreign)
+        import_mapping_for(path, foreign)
     sentence = str(said.value)
-    assert f"ids of the tokenizer {Origin.of(counts)}" in sentence
-    assert f"counted with {Origin.of(foreign)}" in sentence
+    assert f"ids of the tokenizer {TokenizerIdentity.of(counts)}" in sentence
+    assert f"counted with {TokenizerIdentity.of(foreign)}" in sentence
     assert str(path) in sentence
 
 
 def test_only_a_manifest_that_lists_a_file_speaks_for_it(tmp_path, counts, foreign):
     export(KEPT, ["ids"], tmp_path / "out", ExportContext(counts))
     (tmp_path / "out/theirs.txt").write_text("1\n2\n")
-    assert import_for(tmp_path / "out/theirs.txt", foreign).origin is None
+    assert import_mapping_for(tmp_path / "out/theirs.txt", foreign).origin is None
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign/manifest.json").write_text('{"name": "an app of the web"}')
     (tmp_path / "foreign/ids.txt").write_text("1\n2\n")
-    assert import_for(tmp_path / "foreign/ids.txt", counts).origin is None
+    assert import_mapping_for(tmp_path / "foreign/ids.txt", counts).origin is None
     export(KEPT, ["ids"], tmp_path / "bare")  # no counts: nothing is known, nothing is claimed
-    assert import_for(tmp_path / "bare", foreign).origin is None
+    assert import_mapping_for(tmp_path / "bare", foreign).origin is None
 
 
 def test_a_selection_says_whose_ids_it_holds(tmp_path, counts, foreign):
-    path = write_ids(tmp_path / "ids.json", KEPT, Origin.of(counts), "tailored to a mix")
-    found = sound_for(path, counts)
+    path = write_ids(tmp_path / "ids.json", KEPT, TokenizerIdentity.of(counts), "tailored to a mix")
+    found = valid_mapping_for(path, counts)
     assert (found.vocabulary, found.about) == (KEPT, "tailored to a mix")
     with pytest.raises(InputError, match="other tokens"):
-        sound_for(path, foreign)
+        valid_mapping_for(path, foreign)
     path.write_text(json.dumps({"ids": [3, 1, 500]}))
     with pytest.raises(InputError, match="is not sound: 1 of the ids are outside"):
-        sound_for(path, counts)
+        valid_mapping_for(path, counts)
 
 
 def test_kept_vocabularies_are_found_again(tmp_path, monkeypatch, counts, foreign):

@@ -37,10 +37,10 @@ from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.compare import transfer_matrix
 from vocabtrim_core.generalization.uncertainty import held_out_coverage
 from vocabtrim_core.jobs import control as jobs
-from vocabtrim_core.mappings.importing import import_mapping
+from vocabtrim_core.mappings.imported import import_mapping
 from vocabtrim_core.mappings.store import keep
 from vocabtrim_core.selection.constrained import Problem, solve
-from vocabtrim_core.selection.covering import worst_domain
+from vocabtrim_core.selection.covering import covering_vocabulary
 from vocabtrim_core.selection.protect import SETS
 from vocabtrim_core.selection.selection import mix
 from vocabtrim_core.selection_spec.settings import Mix, OwnTokens, Settings
@@ -352,11 +352,11 @@ def test_tailored_vocabularies_follow_the_library(sets):
     assert not app.exception
     order = [component(app, "alpha")["sets"][i]["name"] for i in range(3)]
     weights = [{"chat": 20, "code": 60, "calls": 80}[name] for name in order]
-    from vocabtrim_core.selection.protect import Wish, protected_ids
+    from vocabtrim_core.selection.protect import ProtectedGroup, protected_ids
 
-    digits = Wish("digits", protected_ids("digits", load_tokenizer("llama-3.1"), None))
+    digits = ProtectedGroup("digits", protected_ids("digits", load_tokenizer("llama-3.1"), None))
     found = solve(
-        Problem([sets[n] for n in order], weights, LLAMA, ALPHA, wishes=(digits,), multiple=64)
+        Problem([sets[n] for n in order], weights, LLAMA, ALPHA, protected=(digits,), multiple=64)
     )
     assert f"{found.choice.k:,} tokens keep {found.choice.coverage:.1%} of this mix" in words(app)
     assert component(app, "alpha")["own"] == found.choice.k
@@ -508,7 +508,7 @@ def test_a_floor_everywhere_comes_with_its_bound(sets):
     app = opened("generalize", sets, "Tailor")
     app.slider(key="floor_every").set_value(80.0).run()
     order = [component(app, "alpha")["sets"][i]["name"] for i in range(3)]
-    worst = worst_domain([sets[name] for name in order], 0.8)
+    worst = covering_vocabulary([sets[name] for name in order], 0.8)
     said = words(app)
     assert f"has {worst.smallest_k:,} tokens" in said
     assert f"they would need {worst.top_k_needed:,}" in said

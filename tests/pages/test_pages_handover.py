@@ -25,7 +25,7 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import list_counts, save_counts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS
-from vocabtrim_core.fields.leaf import to_session
+from vocabtrim_core.fields.codec import to_session
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.generalization.uncertainty import coverage_interval
@@ -105,10 +105,12 @@ def test_pins_and_note_go_into_the_choice(counted):
 def test_downloads_are_what_the_library_makes(counted, other):
     from pages.ui.handover.downloads import packed
     from vocabtrim_core.report.charts import figures
-    from vocabtrim_core.report.data import gather
-    from vocabtrim_core.report.inputs import Material
+    from vocabtrim_core.report.data import report_data
+    from vocabtrim_core.report.inputs import ReportInputs
 
-    facts = gather(Material(counted, SelectionSpec.make(counted, Settings(SHAPE)), [other]))
+    facts = report_data(
+        ReportInputs(counted, SelectionSpec.make(counted, Settings(SHAPE)), [other])
+    )
     content = packed(figures(facts), "svg", "figures-1")
     names = zipfile.ZipFile(io.BytesIO(content)).namelist()
     assert set(names) == {f"figures-1/{name}.svg" for name in figures(facts)}

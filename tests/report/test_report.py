@@ -29,9 +29,9 @@ from vocabtrim_core.generalization.uncertainty import CoverageInterval
 from vocabtrim_core.report import dot_plot, pdf, phrasing
 from vocabtrim_core.report.card import model_card
 from vocabtrim_core.report.charts import figures
-from vocabtrim_core.report.data import gather
+from vocabtrim_core.report.data import report_data
 from vocabtrim_core.report.forecast import acceptance_for
-from vocabtrim_core.report.inputs import Material, Measured
+from vocabtrim_core.report.inputs import Measured, ReportInputs
 from vocabtrim_core.report.page import report_html
 from vocabtrim_core.report.svg import Scale, free_places
 from vocabtrim_core.report.tables import tables
@@ -80,8 +80,8 @@ def full(counts):
     measured = [
         Measured("MT-Bench", 13_264, f"{SIZE:,}", 0.03, 0.021, 0.041, 2.65, 2.89, "SGLang, A100")
     ]
-    return gather(
-        Material(
+    return report_data(
+        ReportInputs(
             counts,
             choice,
             others,
@@ -96,7 +96,7 @@ def full(counts):
 @pytest.fixture(scope="module")
 def plain(counts):
     """A report with as little as there can be."""
-    return gather(Material(counts, SelectionSpec.make(counts, Settings(TINY, 0.7))))
+    return report_data(ReportInputs(counts, SelectionSpec.make(counts, Settings(TINY, 0.7))))
 
 
 # ---------------------------------------------------------------- facts
@@ -124,7 +124,7 @@ def test_facts_are_the_curves_own(counts, full):
     assert full.option(77).labels == ("pinned on b",)
     assert full.full.labels == ("all tokens",)
     assert full.full.gain == (0, 0)
-    held = [coverage_on(curve.vocabulary(13_264), other) for other in full.material.others]
+    held = [coverage_on(curve.vocabulary(13_264), other) for other in full.inputs.others]
     assert [place.held for place in full.elsewhere] == held
     assert [bool(place.interval) for place in full.elsewhere] == [True, False]
     assert full.missing.share == pytest.approx(1 - curve.at(13_264))
@@ -138,7 +138,7 @@ def test_protected_tokens_and_multiples_are_what_is_written(counts):
     choice = SelectionSpec.make(
         counts, Settings(LLAMA, k=1000), rules=Rules(frozenset([rare]), frozenset([0]), 64)
     )
-    facts = gather(Material(counts, choice))
+    facts = report_data(ReportInputs(counts, choice))
     assert facts.chosen.k == 1024
     assert rare in facts.opened.vocabulary.ids
     assert 0 not in facts.opened.vocabulary.ids
@@ -150,20 +150,20 @@ def test_protected_tokens_and_multiples_are_what_is_written(counts):
 def test_stale_and_foreign_counts_are_refused(counts, make_counts_of):
     choice = SelectionSpec.make(counts, Settings(LLAMA))
     with pytest.raises(InputError, match="choose again"):
-        gather(Material(named(counts, "corpus", counts.counts + 1), choice))
+        report_data(ReportInputs(named(counts, "corpus", counts.counts + 1), choice))
     for changes, message in (
         ({"tokenizer_sha256": "other"}, r"tokenizer is tiny \(other\), not tiny \(t\)"),
         ({"rule": "content"}, "rule is content, not assistant"),
     ):
         other = make_counts_of(counts.counts, **changes)
         with pytest.raises(InputError, match=message):
-            gather(Material(counts, choice, [other]))
+            report_data(ReportInputs(counts, choice, [other]))
 
 
 def test_forecast_settings_are_checked(counts):
     def forecast_of(**settings):
         choice = SelectionSpec.make(counts, Settings(LLAMA), forecast=ForecastSettings(**settings))
-        return gather(Material(counts, choice)).forecast
+        return report_data(ReportInputs(counts, choice)).forecast
 
     assert forecast_of() is None
     assert forecast_of(full_length=2.9).baseline_k == SIZE
@@ -180,7 +180,7 @@ def test_the_forecast_is_about_the_text_to_be_served(counts):
     served = named(counts, "served", np.roll(zipf(3, 9000), 5_000))
     choice = SelectionSpec.make(counts, Settings(LLAMA, k=13_264), forecast=FORECAST)
     acceptance = acceptance_for(choice, choice.open(counts), served)
-    facts = gather(Material(counts, choice, acceptance=acceptance))
+    facts = report_data(ReportInputs(counts, choice, acceptance=acceptance))
     order = sorted(range(SIZE), key=lambda i: (-int(counts.counts[i]), i))
     by_hand = np.cumsum([int(served.counts[i]) for i in order]) / int(served.counts.sum())
     model = AcceptanceModel(
@@ -192,7 +192,7 @@ def test_the_forecast_is_about_the_text_to_be_served(counts):
     )
     expected = forecast(model, cycle_times(FORECAST, LLAMA))
     assert facts.forecast.tokens_per_s(13_264) == pytest.approx(expected.tokens_per_s(13_264))
-    alone = gather(Material(counts, choice))
+    alone = report_data(ReportInputs(counts, choice))
     assert alone.forecast.tokens_per_s(13_264) != pytest.approx(expected.tokens_per_s(13_264))
     assert "on served (another set)" in report_html(facts)
     assert "(in sample)" in report_html(alone)
@@ -204,11 +204,11 @@ def test_the_forecast_is_about_the_text_to_be_served(counts):
 def test_coverage_where_it_was_chosen_is_said_held_out_too(counts, plain):
     choice = SelectionSpec.make(counts, Settings(TINY, 0.7))
     other = named(counts, "near", zipf(1))
-    known = Material(counts, choice, [other], held_out=HeldOutCoverage(0.8123, 0.8, 0.8246))
-    said = " ".join(phrasing.verdict(gather(known)))
+    known = ReportInputs(counts, choice, [other], held_out=HeldOutCoverage(0.8123, 0.8, 0.8246))
+    said = " ".join(phrasing.verdict(report_data(known)))
     assert "in sample; on conversations that had no part in the choice they make up" in said
     assert "81.23% (80.00% to 82.46%, 95% interval)" in said
-    drawn = dot_plot.elsewhere(gather(known))
+    drawn = dot_plot.elsewhere(report_data(known))
     assert "corpus, held out" in drawn
     assert "in sample" in drawn
     assert "in sample" not in " ".join(phrasing.verdict(plain))
@@ -226,8 +226,8 @@ def test_the_verdict_names_decision_price_and_risk(full, plain):
         assert part in said
     order = [Page(report_html(full)).text.find(f"Figure {i}.") for i in range(1, 7)]
     assert order == sorted(order)
-    other = replace(full.material, measured=[replace(full.material.measured[0], k=77)])
-    said = " ".join(phrasing.verdict(gather(other)))
+    other = replace(full.inputs, measured=[replace(full.inputs.measured[0], k=77)])
+    said = " ".join(phrasing.verdict(report_data(other)))
     assert "Measured" not in said
     assert "Forecast throughput" in said
     said = " ".join(phrasing.verdict(plain))
@@ -239,14 +239,14 @@ def test_how_it_was_chosen(counts, full, plain):
     assert "13,264 tokens were chosen by hand; the exact optimum is" in phrasing.how_chosen(full)
     assert "the exact optimum, found over every size" in phrasing.how_chosen(plain)
     hard = SelectionSpec.make(counts, Settings(LLAMA, floor=0.9, k=50))
-    said = phrasing.how_chosen(gather(Material(counts, hard)))
+    said = phrasing.how_chosen(report_data(ReportInputs(counts, hard)))
     assert "at least 90.0% coverage" in said
     assert "does not meet the floor" in said
 
 
 def test_padding_is_said(make_counts_of):
     counts = make_counts_of(np.bincount([1, 2, 3, 3], minlength=SIZE))
-    facts = gather(Material(counts, SelectionSpec.make(counts, Settings(LLAMA, k=10))))
+    facts = report_data(ReportInputs(counts, SelectionSpec.make(counts, Settings(LLAMA, k=10))))
     assert phrasing.padding(facts).startswith("Only 3 distinct tokens were seen, so 7 of")
     page = report_html(facts)
     assert "so every one of them can be drafted." in page
@@ -318,7 +318,7 @@ def test_every_section_is_there(full, plain):
         "shipped EAGLE-3 heads",
         "88.0",
         "SGLang, A100",
-        full.material.choice.vocabulary_sha256,
+        full.inputs.choice.vocabulary_sha256,
         "python -m vocabtrim_core export counts.npz --choice choice.json",
     ):
         assert words_ in page.text, words_
@@ -357,8 +357,8 @@ def test_how_it_was_counted_is_said_and_made_again(counts, made, said, command):
         "skipped": [["no assistant text", 2, ["a.jsonl:4"]]],
     }
     about = replace(counts.provenance, corpora=(corpus,), **made)
-    facts = gather(
-        Material(
+    facts = report_data(
+        ReportInputs(
             replace(counts, provenance=about),
             SelectionSpec.make(replace(counts, provenance=about), Settings(TINY, 0.7)),
         )
@@ -409,8 +409,10 @@ def test_text_from_data_stays_text(counts):
         evil, Settings(architecture, k=200), pins=pins, note=EVIL, forecast=FORECAST
     )
     measured = [Measured(EVIL, 200, EVIL, 0.1, 0.0, 0.2, on=EVIL)]
-    facts = gather(
-        Material(evil, choice, [evil], measured=measured, title=EVIL, created=EVIL, commands=[EVIL])
+    facts = report_data(
+        ReportInputs(
+            evil, choice, [evil], measured=measured, title=EVIL, created=EVIL, commands=[EVIL]
+        )
     )
     source = report_html(facts)
     page = Page(source)
@@ -430,7 +432,7 @@ def test_text_from_data_stays_text(counts):
 def test_size_stays_small_with_many_corpora(counts):
     others = [named(counts, f"corpus {i}", zipf(i)) for i in range(60)]
     choice = SelectionSpec.make(counts, Settings(LLAMA, k=5000), forecast=FORECAST)
-    assert len(report_html(gather(Material(counts, choice, others)))) < 6_000_000 / 20
+    assert len(report_html(report_data(ReportInputs(counts, choice, others)))) < 6_000_000 / 20
 
 
 def test_equal_facts_give_equal_bytes(full):
@@ -475,7 +477,7 @@ def test_the_curve_goes_through_the_numbers(full):
 
 def test_floors_and_bounds_are_drawn(counts):
     choice = SelectionSpec.make(counts, Settings(LLAMA, 0.5, 0.8, k_min=100, k_max=20_000))
-    svg = figures(gather(Material(counts, choice)))
+    svg = figures(report_data(ReportInputs(counts, choice)))
     assert "floor 80.0" in svg["curve"]
     assert "below it nothing qualifies" in svg["frontier"]
 
@@ -518,7 +520,9 @@ def test_tables_hold_the_same_numbers(full):
 
 def test_no_cell_is_a_formula(counts):
     other = named(counts, "=SUM(A1)")
-    facts = gather(Material(counts, SelectionSpec.make(counts, Settings(LLAMA, k=9)), [other]))
+    facts = report_data(
+        ReportInputs(counts, SelectionSpec.make(counts, Settings(LLAMA, k=9)), [other])
+    )
     assert read(tables(facts)["elsewhere"])[0]["corpus"] == "'=SUM(A1)"
 
 
@@ -537,8 +541,8 @@ def test_the_card_has_front_matter_numbers_and_commands(full):
         "--speculative-draft-model-path draft",
         '"method": "eagle3"',
         "convert_hf_to_gguf.py",
-        full.material.counts.key,
-        full.material.choice.vocabulary_sha256,
+        full.inputs.counts.key,
+        full.inputs.choice.vocabulary_sha256,
         "| near |",
     ):
         assert part in card

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.selection.covering import worst_domain
+from vocabtrim_core.selection.covering import covering_vocabulary
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection.selection import apply_rules, mix, shares
 
@@ -82,9 +82,9 @@ def test_worst_domain_reaches_the_floor_within_its_bound(
     rules = Rules(frozenset(protected), frozenset(excluded))
     if (p[:, allowed].sum(axis=1) < floor - 1e-9).any():
         with pytest.raises(InputError, match="out of reach without the excluded tokens"):
-            worst_domain(sets, floor, rules)
+            covering_vocabulary(sets, floor, rules)
         return
-    found = worst_domain(sets, floor, rules)
+    found = covering_vocabulary(sets, floor, rules)
     ids = set(found.vocabulary.ids.tolist())
     smallest = next(
         size
@@ -105,7 +105,7 @@ def test_worst_domain_by_hand(make_counts):
     # The first corpus needs tokens 0 and 1 for 90 %, the second 0 and 2: three tokens in all.
     # Pooled, 1 and 3 come before 2, so top-k needs four.
     sets = [make_counts([6, 3, 0, 1]), make_counts([7, 0, 2, 1])]
-    found = worst_domain([sets[0] + sets[0] + sets[0], sets[1]], 0.9)
+    found = covering_vocabulary([sets[0] + sets[0] + sets[0], sets[1]], 0.9)
     assert found.vocabulary.ids.tolist() == [0, 1, 2]
     assert found.top_k_needed == 4
     assert found.top_k_worst == pytest.approx(0.8)
@@ -113,11 +113,11 @@ def test_worst_domain_by_hand(make_counts):
 
 def test_worst_domain_keeps_its_rules(make_counts):
     sets = [make_counts([9, 5, 1, 0])]
-    assert 3 in worst_domain(sets, 0.9, Rules(frozenset({3}))).vocabulary.ids
-    padded = worst_domain(sets, 0.5, Rules(multiple=2))
+    assert 3 in covering_vocabulary(sets, 0.9, Rules(frozenset({3}))).vocabulary.ids
+    padded = covering_vocabulary(sets, 0.5, Rules(multiple=2))
     assert (padded.smallest_k, padded.vocabulary.ids.tolist()) == (1, [0, 1])
     with pytest.raises(InputError, match=r"within k = 1 .* corpus gets to 0\.6000"):
-        worst_domain(sets, 0.9, k_max=1)
+        covering_vocabulary(sets, 0.9, k_max=1)
 
 
 def test_ruled_tradeoff_searches_where_the_rules_allow():
@@ -157,8 +157,8 @@ def test_bad_rules_and_floors(make_counts):
     with pytest.raises(InputError, match="multiple"):
         apply_rules(np.ones(4), Rules(multiple=9))
     with pytest.raises(InputError, match="above 0 and at most 1"):
-        worst_domain([make_counts([1, 2])], 0)
+        covering_vocabulary([make_counts([1, 2])], 0)
     with pytest.raises(InputError, match="rule is assistant against content"):
-        worst_domain([make_counts([1, 2]), make_counts([1, 2], rule="content")], 0.5)
+        covering_vocabulary([make_counts([1, 2]), make_counts([1, 2], rule="content")], 0.5)
     with pytest.raises(InputError, match="holds no tokens"):
         mix([make_counts([0, 0])], [1])

@@ -20,26 +20,25 @@ from hypothesis import strategies as st
 
 from vocabtrim_core import workspace
 from vocabtrim_core.cli import COMMANDS
-from vocabtrim_core.cli.arguments import chosen
+from vocabtrim_core.cli.arguments import selection_from
 from vocabtrim_core.cli.run import parser
 from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.draft_config import kept_config
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.kinds import SHARE, WHOLE, digits, percent_of, share_of
-from vocabtrim_core.fields.leaf import (
-    At,
-    Leaf,
+from vocabtrim_core.fields.codec import (
     add_options,
-    from_argv,
     from_query,
     from_session,
+    parsed,
     to_argv,
     to_query,
     to_session,
 )
+from vocabtrim_core.fields.kinds import SHARE, WHOLE, digits, percent_of, share_of
+from vocabtrim_core.fields.leaf import Leaf, ReadContext
 from vocabtrim_core.forecast.settings import ForecastSettings
-from vocabtrim_core.mappings.tokenizer_identity import Origin, write_ids
+from vocabtrim_core.mappings.tokenizer_identity import TokenizerIdentity, write_ids
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection_spec import store
 from vocabtrim_core.selection_spec.settings import Mix, OwnTokens, Pin, Settings
@@ -140,7 +139,7 @@ def specs(draw, counts, served):
         from vocabtrim_core.mappings import store
 
         path = store._path(own.vocabulary(SIZE).sha256[:16], counts)
-        write_ids(path, own.vocabulary(SIZE), Origin.of(counts), own.about)
+        write_ids(path, own.vocabulary(SIZE), TokenizerIdentity.of(counts), own.about)
     protected = draw(ids)
     excluded = draw(ids) - protected
     pin = st.builds(
@@ -200,10 +199,13 @@ def through_argv(spec, counts, folder: Path) -> SelectionSpec:
     files["--draft-config"].write_text(json.dumps(kept_config(shape)))
     if spec.own:
         files["--vocabulary"] = write_ids(
-            folder / "ids.json", spec.own.vocabulary(SIZE), Origin.of(counts), spec.own.about
+            folder / "ids.json",
+            spec.own.vocabulary(SIZE),
+            TokenizerIdentity.of(counts),
+            spec.own.about,
         )
     argv = ["choice", "save", "COUNTS", "--out", "choice.json", *spec.argv(files)]
-    return chosen(PARSER.parse_args(argv), counts)
+    return selection_from(PARSER.parse_args(argv), counts)
 
 
 def carried(spec: SelectionSpec, counts) -> SelectionSpec:
@@ -235,10 +237,10 @@ def test_options_give_the_same_selection(counts, served, home, data):
 def test_parts_are_options_of_their_own(mix, forecast):
     """`select` takes a mix, `forecast` its assumptions."""
     line = ["select", "COUNTS", *to_argv(mix)]
-    again = Mix(**from_argv(Mix, PARSER.parse_args(line), At(SIZE)))
+    again = parsed(Mix, PARSER.parse_args(line), ReadContext(SIZE))
     assert again == replace(mix, sets=())
     free = PARSER.parse_args(["choice", "save", "COUNTS", *to_argv(forecast)])
-    again = ForecastSettings(**from_argv(ForecastSettings, free, At(SIZE)))
+    again = parsed(ForecastSettings, free, ReadContext(SIZE))
     assert again == replace(forecast, baseline_k=None)
 
 
@@ -254,7 +256,7 @@ def test_sessions_give_the_same_selection(counts, served, data):
     spec = replace(spec, settings=replace(spec.settings, floor=floor))
     session = to_session(spec)
     assert session["floor"] == pytest.approx(100 * floor)
-    found = from_session(SelectionSpec, session, At(SIZE, counts))
+    found = from_session(SelectionSpec, session, ReadContext(SIZE, counts))
     assert found == {name: getattr(spec, name) for name in found}
     assert set(found) == {
         "settings",
@@ -329,10 +331,10 @@ def test_a_new_field_is_one_line(capsys):
     options = argparse.ArgumentParser()
     add_options(options, More)
     assert "rounds (default all)" in options.format_help()
-    assert More(**from_argv(More, options.parse_args(to_argv(made)), At(9))) == made
-    assert More(**from_query(More, to_query(made), At(9))) == made
-    assert More(**from_session(More, to_session(made), At(9))) == made
-    assert More(**from_argv(More, options.parse_args([]), At(9))) == More()
+    assert parsed(More, options.parse_args(to_argv(made)), ReadContext(9)) == made
+    assert More(**from_query(More, to_query(made), ReadContext(9))) == made
+    assert More(**from_session(More, to_session(made), ReadContext(9))) == made
+    assert parsed(More, options.parse_args([]), ReadContext(9)) == More()
     assert to_argv(More()) == []
 
 

@@ -17,7 +17,13 @@ from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.selection.constrained import Problem, solve
-from vocabtrim_core.selection.protect import SETS, Wish, listed_ids, protected_ids, script_ids
+from vocabtrim_core.selection.protect import (
+    SETS,
+    ProtectedGroup,
+    listed_ids,
+    protected_ids,
+    script_ids,
+)
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.kinds import TokenKinds, token_kinds
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
@@ -35,8 +41,8 @@ def kit(tmp_path_factory):
     return tokenizer, resolve_template(tokenizer, "qwen")
 
 
-def wish(ids) -> Wish:
-    return Wish("wish", np.array(sorted(ids), np.int64))
+def wish(ids) -> ProtectedGroup:
+    return ProtectedGroup("wish", np.array(sorted(ids), np.int64))
 
 
 # --- protected sets ------------------------------------------------------------------------------
@@ -149,7 +155,7 @@ def test_a_demand_is_met_with_the_best_utility(make_counts_of, rows, kept, dropp
         DRAFT,
         alpha,
         floor_everywhere=floor or None,
-        wishes=(wish(kept),) if kept else (),
+        protected=(wish(kept),) if kept else (),
         excluded=excluded,
     )
     shares = np.stack([c.counts / c.tokens for c in sets])
@@ -189,14 +195,14 @@ def test_prices_by_hand(make_counts):
         DRAFT,
         0.5,
         k=3,
-        wishes=(wish({7}), Wish("free", np.array([0]))),
+        protected=(wish({7}), ProtectedGroup("free", np.array([0]))),
         excluded=np.array([2]),
         multiple=2,
     )
     found = solve(demand)
     assert found.vocabulary.ids.tolist() == [0, 1, 3, 7]
     assert found.choice.coverage == pytest.approx(0.7)
-    prices = {price.name: price for price in found.prices}
+    prices = {price.name: price for price in found.costs}
     # Without 7 the fourth place goes to 4 (5 %); the size stays 4.
     assert (prices["wish"].tokens, prices["wish"].moved, prices["wish"].k) == (1, 1, 0)
     assert prices["wish"].utility == pytest.approx(-0.5 * 0.05)
@@ -209,12 +215,12 @@ def test_prices_by_hand(make_counts):
 
 def test_a_wish_costs_its_rows_at_the_optimum(make_counts):
     counts = make_counts([1000, 500, 1, 1, 1, 1, 1, 1])
-    demand = Problem([counts], [1], DRAFT, 0.5, wishes=(wish({5, 6, 7}),))
-    plain, found = solve(replace(demand, wishes=())), solve(demand)
+    demand = Problem([counts], [1], DRAFT, 0.5, protected=(wish({5, 6, 7}),))
+    plain, found = solve(replace(demand, protected=())), solve(demand)
     assert found.choice.k == plain.choice.k + 3
-    assert found.prices[0].k == 3
-    assert found.prices[0].utility == pytest.approx(found.choice.utility - plain.choice.utility)
-    assert found.prices[0].utility < 0
+    assert found.costs[0].k == 3
+    assert found.costs[0].utility == pytest.approx(found.choice.utility - plain.choice.utility)
+    assert found.costs[0].utility < 0
 
 
 def test_a_floor_everywhere_at_a_given_size(make_counts):
@@ -223,15 +229,15 @@ def test_a_floor_everywhere_at_a_given_size(make_counts):
     assert coverage_on(solve(demand).vocabulary, sets[1]).coverage < 0.2
     found = solve(replace(demand, floor_everywhere=0.9))
     assert found.vocabulary.ids.tolist() == [0, 1, 2, 3]
-    assert found.worst.smallest_k == found.worst.least_k == 4
-    assert found.prices[-1].name == "0.9 on every corpus"
-    assert found.prices[-1].utility < 0
+    assert found.covering.smallest_k == found.covering.least_k == 4
+    assert found.costs[-1].name == "0.9 on every corpus"
+    assert found.costs[-1].utility < 0
     with pytest.raises(InputError, match=r"0\.9500 on every corpus is out of reach within k = 4"):
         solve(replace(demand, floor_everywhere=0.95))
 
 
 def test_protected_tokens_must_fit(make_counts):
-    demand = Problem([make_counts([1] * SIZE)], [1], DRAFT, wishes=(wish({1, 2, 3}),), k_max=2)
+    demand = Problem([make_counts([1] * SIZE)], [1], DRAFT, protected=(wish({1, 2, 3}),), k_max=2)
     with pytest.raises(InputError, match="3 tokens are protected"):
         solve(demand)
 

@@ -357,6 +357,33 @@ SILENT = {
         "throughput_tokens_per_second": 100.0,
     },
     "vllm-bench-serve": SERVE,
+    "aiperf": {
+        "aiperf_version": "0.13.0",
+        "output_token_throughput": {"avg": 90.0},
+        "benchmark_duration": {"avg": 9.0},
+    },
+    "guidellm": {
+        "metadata": {"guidellm_version": "0.8.1"},
+        "benchmarks": [
+            {
+                "duration": 9.0,
+                "metrics": {
+                    name: {"successful": {"mean": 1.0, "total_sum": 90.0, "count": 9}}
+                    for name in ("output_token_count", "request_latency", "time_to_first_token_ms")
+                },
+            }
+        ],
+    },
+    "llama-server": [{"timings": {"predicted_n": 90, "predicted_ms": 900.0}}],
+    "llama-bench": [
+        {
+            "model_filename": "m.gguf",
+            "n_prompt": 0,
+            "n_gen": 90,
+            "avg_ts": 9.0,
+            "samples_ns": [10**10],
+        }
+    ],
 }
 LOUD = {
     "bench-eagle3": EAGLE3,
@@ -365,6 +392,22 @@ LOUD = {
     "nemo-automodel": VLLM,
     "vllm-bench-serve": {**SERVE, **SPEC},
     "specbundle": SPECBUNDLE,
+    "aiperf": {
+        **SILENT["aiperf"],
+        "total_spec_decode_steps": {"avg": 40.0},
+        "total_draft_tokens": {"avg": 120.0},
+        "total_accepted_draft_tokens": {"avg": 50.0},
+    },
+    "llama-server": [
+        {
+            "timings": {
+                "predicted_n": 90,
+                "predicted_ms": 9.0,
+                "draft_n": 120,
+                "draft_n_accepted": 49,
+            }
+        }
+    ],
 }
 
 
@@ -634,7 +677,7 @@ def test_bad_hints_are_refused(hints, message):
 
 
 def test_formats_and_files_that_are_not_there(tmp_path):
-    with pytest.raises(InputError, match="choose one of bench-eagle3"):
+    with pytest.raises(InputError, match="choose one of aiperf, bench-eagle3"):
         import_results([source(EAGLE3)], "csv")
     with pytest.raises(InputError, match="does not look like a result of modelopt"):
         import_results([source(EAGLE3)], "modelopt")
@@ -645,7 +688,7 @@ def test_formats_and_files_that_are_not_there(tmp_path):
 
 
 def test_every_format_says_against_what_it_was_checked():
-    assert len(FORMATS) == 8
+    assert len(FORMATS) == 12
     for name, each in FORMATS.items():
         assert each.name == name
         assert each.checked

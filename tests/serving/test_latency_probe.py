@@ -23,7 +23,7 @@ from vocabtrim_core.serving.latency_probe import (
 )
 
 torch = Lazy("torch")
-base = Lazy("vocabtrim_core.figures.base")
+base = Lazy("vocabtrim_core.figures.style")
 latency = Lazy("vocabtrim_core.figures.latency")
 latency_timing = Lazy("vocabtrim_core.serving.latency_timing")
 
@@ -38,9 +38,9 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-def request_of(**changes) -> latency_timing.Request:
+def request_of(**changes) -> latency_timing.ProbeRequest:
     fields = {"ks": (600, 10, 100), "batches": (2, 1), "context": 16, "repeats": 6, "seconds": 1e-9}
-    return latency_timing.Request(TINY, **{**fields, "device": "cpu", **changes})
+    return latency_timing.ProbeRequest(TINY, **{**fields, "device": "cpu", **changes})
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ def test_a_probe_reports_and_can_be_stopped():
 
 
 def test_memory_is_checked_before(monkeypatch):
-    request = latency_timing.Request(
+    request = latency_timing.ProbeRequest(
         PRESETS["llama-3.1-8b"], (128_256,), (1,), device="cpu", dtype="bfloat16"
     )
     weights = sum(PRESETS["llama-3.1-8b"].weights.values()) + 4096 * 128_256
@@ -234,7 +234,7 @@ def test_requests_that_make_no_sense(changes, says):
         latency_timing.run_probe(request_of(**changes))
     unknown = replace(TINY, target_layers=None)
     with pytest.raises(InputError, match="how many layers"):
-        latency_timing.Request(unknown, (10,), with_target=True)
+        latency_timing.ProbeRequest(unknown, (10,), with_target=True)
 
 
 # --- command and figure -------------------------------------------------------------------------

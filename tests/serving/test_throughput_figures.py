@@ -10,12 +10,12 @@ from xml.etree import ElementTree
 import pytest
 from helpers.made_measurements import SMALL, V, configuration, made, run
 
-from vocabtrim_core.figures import acceptance, load
+from vocabtrim_core.figures import acceptance, load, measurements
 from vocabtrim_core.figures import throughput as figures
-from vocabtrim_core.figures.base import DARK, LIGHT
+from vocabtrim_core.figures.style import DARK, LIGHT
 from vocabtrim_core.figures.tuning import tuning_figure, tuning_info
 from vocabtrim_core.forecast.paper import RESULTS
-from vocabtrim_core.report.measured import summary_rows, take_along
+from vocabtrim_core.report.measured import measurement_files, summary_rows
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.paper_comparison import compare_with_paper, paper_result
 from vocabtrim_core.serving.statistics import compare, interval, paired_ratio
@@ -42,14 +42,14 @@ def test_bars_are_the_interval_of_the_runs():
 
 def test_roles_follow_v_first():
     found = made(ks=(None, 32_000, 4_000), vocab_size=32_000)
-    assert [figures.role(found, c) for c in found.configurations] == ["none", "full", "draft"]
+    assert [measurements.role(found, c) for c in found.configurations] == ["none", "full", "draft"]
 
 
 def test_a_draft_of_unknown_size_is_no_baseline():
     unknown = replace(configuration(SMALL), k=None)
     found = Measurement("p", "t", "e", (unknown, configuration(None)), vocab_size=None)
-    assert [figures.role(found, c) for c in found.configurations] == ["draft", "none"]
-    assert [c.label for c in figures.ordered(found)] == ["no speculation", "13,264"]
+    assert [measurements.role(found, c) for c in found.configurations] == ["draft", "none"]
+    assert [c.label for c in measurements.ordered(found)] == ["no speculation", "13,264"]
 
 
 def test_failed_runs_are_not_drawn():
@@ -71,7 +71,7 @@ def test_one_run_has_no_error_bar():
 
 def test_gains_are_paired_and_say_whether_they_are_told_apart():
     found = made()
-    info = figures.gain_info([found], figures.FULL, 1)
+    info = figures.gain_info([found], measurements.FULL, 1)
     assert [gain.label for gain in info.gains] == ["32,000", "13,264"]
     for gain in info.gains:
         against = compare(found, gain.label, "128,256", 1)
@@ -93,13 +93,13 @@ def test_a_gain_that_may_be_chance_is_hollow():
         ),
         V,
     )
-    info = figures.gain_info([close], figures.FULL, 1)
+    info = figures.gain_info([close], measurements.FULL, 1)
     assert info.gains[0].distinguishable is False
     assert figures.gain_figure(info, "V").data[0].marker.symbol == ("circle-open",)
 
 
 def test_without_the_baseline_there_is_no_gain():
-    assert figures.gain_info([made(ks=(None, SMALL))], figures.FULL, 1).gains == ()
+    assert figures.gain_info([made(ks=(None, SMALL))], measurements.FULL, 1).gains == ()
 
 
 def test_acceptance_lines_ascend_in_k():
@@ -131,7 +131,7 @@ def test_every_figure_draws(palette):
     drawn = [
         figures.rate_figure(figures.rate_info([one], 1), palette),
         figures.rate_figure(figures.rate_info([one, two], 1), palette),
-        figures.gain_figure(figures.gain_info([one, two], figures.FULL, 1), "V", palette),
+        figures.gain_figure(figures.gain_info([one, two], measurements.FULL, 1), "V", palette),
         acceptance.length_figure(acceptance.length_info([one, two], 1), palette),
         acceptance.position_figure(acceptance.position_info(one, 1), palette),
         load.concurrency_figure(load.concurrency_info(one), palette),
@@ -207,7 +207,7 @@ def test_runs_are_paired_by_index_even_where_some_failed():
 
 def test_files_hold_every_run_and_the_measurement_itself():
     found = made(prompts="=cmd()")
-    files = take_along([found], 1)
+    files = measurement_files([found], 1)
     runs = numbers(files["runs.csv"].decode())
     assert len(runs) == len(found.runs)
     assert float(runs[0]["tokens_per_s"]) == found.runs[0].throughput
@@ -221,7 +221,7 @@ def test_files_hold_every_run_and_the_measurement_itself():
 def test_a_failed_run_keeps_its_reason_and_no_rate():
     found = made(runs=1)
     failed = replace(found.runs[0], error="the server died")
-    files = take_along([replace(found, runs=(failed, *found.runs[1:]))], 1)
+    files = measurement_files([replace(found, runs=(failed, *found.runs[1:]))], 1)
     first = numbers(files["runs.csv"].decode())[0]
     assert (first["tokens_per_s"], first["error"]) == ("", "the server died")
     rows = numbers(files["summary.csv"].decode())

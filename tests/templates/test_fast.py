@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from helpers.real_data import BUNDLED, OWN, messages, real_tokenizer, shared_corpus
+from helpers.rendering import needs_rendering
 from helpers.template_kit import (
     THOUGHTFUL,
     TWO_TURNS,
@@ -109,16 +110,16 @@ def test_what_needs_rendering(sample):
         "": False,
         "</s>": True,
     }
-    assert {text: chatml.needs_rendering(text) for text in asked} == asked
+    assert {text: needs_rendering(chatml, text) for text in asked} == asked
     mask = chatml.needs_rendering_mask(pa.array(list(asked), pa.large_string()))
     assert mask.tolist() == list(asked.values())
     _, llama = sample("llama3")
     assert llama.trims
-    assert not llama.needs_rendering("\n x \n")
+    assert not needs_rendering(llama, "\n x \n")
     assert llama.as_rendered(pa.array(["\n x \x1c"], pa.large_string()))[0].as_py() == "x"
     _, pieces = sample("CHATML", "pieces")
     assert not pieces.fast
-    assert pieces.needs_rendering("anything")
+    assert needs_rendering(pieces, "anything")
 
 
 def test_rows_that_need_rendering(sample):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from helpers.rendering import needs_rendering
 from helpers.template_kit import THOUGHTFUL, TWO_TURNS, counted, fast_ids, reference_ids, user
 from helpers.template_samples import SAMPLES
 
@@ -118,7 +119,7 @@ def test_an_empty_thought_that_the_template_writes_is_counted(sample):
 
 
 def test_contents_with_thoughts_are_rendered_where_it_matters(sample):
-    assert not sample("CHATML")[1].needs_rendering(THOUGHTFUL)
-    assert sample("CHATML")[1].needs_rendering(THOUGHTFUL, reasoning=False)
-    assert sample("THINKING")[1].needs_rendering(THOUGHTFUL)
-    assert sample("R1")[1].needs_rendering("hm</think>Yes.")
+    assert not needs_rendering(sample("CHATML")[1], THOUGHTFUL)
+    assert needs_rendering(sample("CHATML")[1], THOUGHTFUL, reasoning=False)
+    assert needs_rendering(sample("THINKING")[1], THOUGHTFUL)
+    assert needs_rendering(sample("R1")[1], "hm</think>Yes.")

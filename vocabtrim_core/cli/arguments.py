@@ -8,9 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.codec import (
+    add_options,
+    from_argv,
+    has_any_option,
+    options_of,
+    parsed,
+    refuse_options,
+)
 from vocabtrim_core.fields.kinds import integer as integer
 from vocabtrim_core.fields.kinds import number as number
-from vocabtrim_core.fields.leaf import At, add_options, from_argv, given, options_of, refuse
+from vocabtrim_core.fields.leaf import ReadContext
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection_spec.settings import Settings
@@ -106,7 +114,7 @@ def settings_of(arguments: argparse.Namespace, vocab_size: int) -> Settings:
     Returns:
         The settings. InputError where no preset has this V.
     """
-    return Settings(**from_argv(Settings, arguments, At(vocab_size)))
+    return parsed(Settings, arguments, ReadContext(vocab_size))
 
 
 def check_shares(arguments: argparse.Namespace, *names: str) -> None:
@@ -148,7 +156,7 @@ def choice_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def chosen(arguments: argparse.Namespace, counts: TokenCounts) -> SelectionSpec:
+def selection_from(arguments: argparse.Namespace, counts: TokenCounts) -> SelectionSpec:
     """Read the saved choice that the command line names, or make the one that its options describe.
 
     Args:
@@ -163,24 +171,26 @@ def chosen(arguments: argparse.Namespace, counts: TokenCounts) -> SelectionSpec:
     """
     size_options = ["k", "k_min", "k_max", *options_of(Rules)]
     other_options = [name for name in options_of(Settings) if name not in size_options]
-    at = At(counts.vocab_size, counts)
+    at = ReadContext(counts.vocab_size, counts)
     if getattr(arguments, "choice", None) is None:
         if arguments.vocabulary:
             why = "--vocabulary names the tokens, and {flags} would choose others"
-            refuse(arguments, size_options, why)
+            refuse_options(arguments, size_options, why)
         return _forecast_checked(
-            SelectionSpec.make(counts, **from_argv(SelectionSpec, arguments, at))
+            SelectionSpec.make(counts, **from_argv(SelectionSpec, arguments, context=at))
         )
     settled = (*other_options, "pin", "note", *size_options, "vocabulary")
-    refuse(arguments, settled, "--choice already settles {flags}")
-    if given(arguments, ForecastSettings) and arguments.accept_length is None:
+    refuse_options(arguments, settled, "--choice already settles {flags}")
+    if has_any_option(arguments, ForecastSettings) and arguments.accept_length is None:
         raise InputError(
             "A forecast in place of the choice's own needs --accept-length, the acceptance length "
             "of the full draft."
         )
     saved = SelectionSpec.load(arguments.choice)
     return _forecast_checked(
-        replace(saved, **from_argv(SelectionSpec, arguments, at, "forecast", "on", "served"))
+        replace(
+            saved, **from_argv(SelectionSpec, arguments, "forecast", "on", "served", context=at)
+        )
     )
 
 

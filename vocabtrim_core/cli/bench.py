@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from vocabtrim_core.cli import bench_options as options
 from vocabtrim_core.cli import bench_setup
 from vocabtrim_core.cli.bench_options import TORCH
-from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.cli.command import Command, Result, attributes, table
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import At, from_argv
+from vocabtrim_core.fields.codec import parsed
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -32,7 +32,7 @@ def bench(arguments: argparse.Namespace, progress: Progress) -> Result:
     Raises:
         InputError: An option is out of range, or every run failed.
     """
-    from vocabtrim_core.jobs.turns import hold
+    from vocabtrim_core.jobs.queue import hold_resource
     from vocabtrim_core.serving import measurement
     from vocabtrim_core.serving.engine import Generation
     from vocabtrim_core.serving.runner import measure, resources
@@ -46,14 +46,14 @@ def bench(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError(f"warm-up must not be negative, but it is {arguments.warm_up}.")
     before = measurement.find(arguments.join) if arguments.join else None
     needs = resources(engine, device(engine, arguments), urls=bool(arguments.url))
-    with hold(needs[0], progress) if needs else nullcontext():
+    with hold_resource(needs[0], progress) if needs else nullcontext():
         setup = bench_setup.attach(engine, arguments, progress)
         with closing(setup.attached):
             outcome = measure(
                 setup.attached,
                 setup.configurations,
                 bench_setup.prompts(arguments, setup, progress),
-                generation=Generation(**from_argv(Generation, arguments, At())),
+                generation=parsed(Generation, arguments),
                 concurrencies=arguments.concurrency,
                 runs=arguments.runs,
                 warm_up=arguments.warm_up,
@@ -72,7 +72,7 @@ def bench(arguments: argparse.Namespace, progress: Progress) -> Result:
     return {
         **shown(outcome),
         "missing": list(setup.missing),
-        "out": str(arguments.out) if arguments.out else None,
+        "out": arguments.out,
     }
 
 
@@ -129,20 +129,9 @@ def shown(measurement: Measurement) -> Result:
     drafting = [
         configuration for configuration in measurement.configurations if configuration.draft
     ]
+    names = ("key", "prompts", "target", "engine", "device", "origin", "created", "command")
     return {
-        "key": measurement.key,
-        **{
-            name: getattr(measurement, name)
-            for name in (
-                "prompts",
-                "target",
-                "engine",
-                "device",
-                "origin",
-                "created",
-                "command",
-            )
-        },
+        **attributes(measurement, *names),
         "settings": dict(measurement.settings),
         "versions": dict(measurement.versions),
         "rows": [
@@ -155,13 +144,13 @@ def shown(measurement: Measurement) -> Result:
             for n in concurrencies
             for configuration in drafting
         ],
-        "fastest": [said for n in concurrencies for said in _fastest(measurement, n)],
+        "fastest": [sentence for n in concurrencies for sentence in _fastest(measurement, n)],
         "notes": list(measurement.notes),
     }
 
 
 def _fastest(measurement: Measurement, concurrency: int) -> tuple[str, ...]:
-    """What is said of the fastest of several drafts, and how small a difference the runs show."""
+    """Sentences on the fastest of several drafts, and how small a difference the runs show."""
     from vocabtrim_core.serving.summary import candidates
     from vocabtrim_core.serving.verdict import fastest, fastest_verdict, precision
 
@@ -169,8 +158,8 @@ def _fastest(measurement: Measurement, concurrency: int) -> tuple[str, ...]:
     if best is None:
         return ()
     several = len(candidates(measurement, concurrency)) > 1
-    said = fastest_verdict(measurement, concurrency) if several else ()
-    return (*said, *filter(None, [precision(measurement, best.label, concurrency)]))
+    sentences = fastest_verdict(measurement, concurrency) if several else ()
+    return (*sentences, *filter(None, [precision(measurement, best.label, concurrency)]))
 
 
 def text(result: Result) -> str:
@@ -227,6 +216,6 @@ COMMANDS = (
         bench,
         options.bench_arguments,
         text,
-        "bench --target smollm2 --draft RUN --prompts tool-calls --limit 16",
+        "bench --target demo --draft RUN --prompts tool-calls --limit 16",
     ),
 )

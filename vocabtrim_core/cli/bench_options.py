@@ -9,7 +9,7 @@ from typing import Any
 
 from vocabtrim_core.cli.arguments import integer, number, shared
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import add_options
+from vocabtrim_core.fields.codec import add_options
 from vocabtrim_core.wording import shell_line
 
 TORCH, LLAMA_CPP, VLLM, SGLANG = ENGINES = ("torch", "llama.cpp", "vllm", "sglang")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core.cli import bench_options as options
 from vocabtrim_core.cli.bench_options import ANY, LLAMA_CPP, TORCH, VLLM
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import At, from_argv
+from vocabtrim_core.fields.codec import parsed
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -70,7 +70,7 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
         )
         missing = _missing(servers)
         return Setup(servers, servers.configurations, missing, tokenizer=servers.tokenizer)
-    drafting = Drafting(**from_argv(Drafting, arguments, At()))
+    drafting = parsed(Drafting, arguments)
     folders, missing = draft_folders(arguments.draft), []
     room: int | None
     if engine == TORCH:
@@ -106,7 +106,7 @@ def _launcher(
     from vocabtrim_core.serving.engines.sglang.launch import Launch, SglangLauncher, require_gpu
 
     dtype = "bfloat16" if arguments.dtype == "auto" else arguments.dtype
-    launch = Launch(**from_argv(Launch, arguments, At()), dtype=dtype, seed=arguments.seed)
+    launch = parsed(Launch, arguments, dtype=dtype, seed=arguments.seed)
     if engine not in (LLAMA_CPP, VLLM):
         require_gpu()
     folder = _folder(arguments.target)
@@ -120,7 +120,7 @@ def _launcher(
         from vocabtrim_core.serving.engines.llama_cpp.launch import LlamaLaunch, LlamaLauncher
 
         progress(0, None, "Converting target and drafts to GGUF, where that is not done yet")
-        own = LlamaLaunch(**from_argv(LlamaLaunch, arguments, At()))
+        own = parsed(LlamaLaunch, arguments)
         llama = LlamaLauncher(
             folder,
             program=program,

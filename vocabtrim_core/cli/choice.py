@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import chosen, shared, spec_arguments
-from vocabtrim_core.cli.command import Command, Result, facts
+from vocabtrim_core.cli.arguments import selection_from, shared, spec_arguments
+from vocabtrim_core.cli.command import Command, Result, attributes, named_values
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def _choice(arguments: argparse.Namespace, progress: Progress) -> Result:
         if arguments.out is None:
             raise InputError("`choice save` needs --out, the choice.json to write.")
         counts = find_counts(arguments.what)
-        choice = chosen(arguments, counts)
+        choice = selection_from(arguments, counts)
         choice.save(arguments.out)
     else:
         choice = SelectionSpec.load(arguments.what)
@@ -38,9 +38,7 @@ def _choice(arguments: argparse.Namespace, progress: Progress) -> Result:
     opened = choice.open(counts)
     return {
         "k": choice.k,
-        "coverage": opened.choice.coverage,
-        "latency_reduction": opened.choice.latency_reduction,
-        "utility": opened.choice.utility,
+        **attributes(opened.choice, "coverage", "latency_reduction", "utility"),
         "alpha": choice.settings.alpha,
         "min_coverage": choice.settings.floor,
         "draft": choice.settings.architecture.name,
@@ -51,12 +49,12 @@ def _choice(arguments: argparse.Namespace, progress: Progress) -> Result:
         "pins": len(choice.pins),
         "note": choice.note,
         "query": choice.query(),
-        "out": str(arguments.out) if arguments.out else None,
+        "out": arguments.out,
     }
 
 
 def _choice_text(result: Result) -> str:
-    return facts(
+    return named_values(
         result,
         "k",
         "coverage",

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 Result = dict[str, Any]
 
 
+def no_options(parser: argparse.ArgumentParser) -> None:
+    """Declare no option.
+
+    Args:
+        parser: The parser of the command.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One command: its texts, its options, its function, and how its result reads.
@@ -63,7 +71,7 @@ def table(rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def facts(result: Result, *names: str) -> str:
+def named_values(result: Result, *names: str) -> str:
     """Write the named values of a result, one per line.
 
     Args:
@@ -73,11 +81,26 @@ def facts(result: Result, *names: str) -> str:
     Returns:
         Lines of text.
     """
-    rows = [(name.replace("_", " "), result[name]) for name in names if _said(result.get(name))]
+    rows = [
+        (name.replace("_", " "), result[name]) for name in names if _is_filled(result.get(name))
+    ]
     return table([(f"{name}:", _cell(value)) for name, value in rows])
 
 
-def _said(value: object) -> bool:
+def attributes(value: object, *names: str) -> Result:
+    """Take attributes of a value for a result.
+
+    Args:
+        value: The value.
+        *names: Its attributes.
+
+    Returns:
+        Attribute name -> value.
+    """
+    return {name: getattr(value, name) for name in names}
+
+
+def _is_filled(value: object) -> bool:
     return value is not None and value != "" and value != []
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import check_shares, integer, settings_arguments, shared
-from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.command import Command, Result, named_values, table
 from vocabtrim_core.cli.resolve import comparable_counts, tokenizer_argument, tokenizer_or_none
 
 if TYPE_CHECKING:
@@ -45,12 +45,12 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.generalization.compare import compare
-    from vocabtrim_core.mappings.importing import import_for
+    from vocabtrim_core.mappings.imported import import_mapping_for
     from vocabtrim_core.selection_spec.draft_kind import draft_or_none
 
     check_shares(arguments, "alpha")
     sets = comparable_counts(arguments.counts)
-    mappings = [import_for(path, sets[0]) for path in arguments.mappings]
+    mappings = [import_mapping_for(path, sets[0]) for path in arguments.mappings]
     reference = mappings[0].vocabulary if len(mappings) > 1 else None
     rows = compare(
         [(mapping.name, mapping.vocabulary) for mapping in mappings],
@@ -112,7 +112,7 @@ def _compare_text(result: Result) -> str:
     ]
     lines = [table([head, *rows])]
     for mapping in result["mappings"]:
-        text = facts(mapping, "kind", "stored_as", "tokenizer", "problems")
+        text = named_values(mapping, "kind", "stored_as", "tokenizer", "problems")
         for name in ("gained", "lost"):
             tokens = ", ".join(
                 repr(token.get("token", token["id"])) for token in mapping[f"{name}_tokens"]

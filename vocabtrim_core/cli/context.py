@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import integer, shared
-from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.command import Command, Result, named_values, table
 from vocabtrim_core.cli.corpus_options import (
     corpus_arguments,
     corpus_of,
@@ -15,7 +15,7 @@ from vocabtrim_core.cli.corpus_options import (
     tokenizer_of,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import At, add_options, from_argv
+from vocabtrim_core.fields.codec import add_options, from_argv
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.wording import percent, signed
 
@@ -69,19 +69,19 @@ def _context(arguments: argparse.Namespace, progress: Progress) -> Result:
     counts = _counts(arguments, tokenizer)
     vocabulary = _vocabulary(arguments, counts, tokenizer)
     template = resolve_template(tokenizer, arguments.template, arguments.span_end)
-    options = from_argv(CountConfig, arguments, At(), "rule", "reasoning", "last_turn_only")
-    recipe = CountConfig(tokenizer, template, **options)
+    options = from_argv(CountConfig, arguments, "rule", "reasoning", "last_turn_only")
+    config = CountConfig(tokenizer, template, **options)
     corpus = corpus_of(arguments, progress)
     sample = sample_conversations(
-        corpus, recipe, arguments.conversations, seed=arguments.seed, progress=progress
+        corpus, config, arguments.conversations, seed=arguments.seed, progress=progress
     )
-    reuse = context_reuse(encode_marked(sample.readings, recipe, progress), vocabulary.t2d)
+    reuse = context_reuse(encode_marked(sample.readings, config, progress), vocabulary.t2d)
     curve = context_reuse_info(reuse)
     return {
         "corpus": corpus.name,
         "tokenizer": tokenizer.name,
         "template": template.name,
-        "rule": recipe.rule,
+        "rule": config.rule,
         "k": len(vocabulary),
         "vocab_size": vocabulary.vocab_size,
         "conversations": reuse.conversations,
@@ -137,7 +137,7 @@ def _chosen_on(counts: TokenCounts | None, corpus: Corpus) -> bool:
     """Whether the counts are known to be of this very text."""
     if counts is None:
         return False
-    return corpus.fingerprint() in {each["sha256"] for each in counts.provenance.corpora}
+    return corpus.fingerprint() in {entry["sha256"] for entry in counts.provenance.corpora}
 
 
 def _windows(reuse: ContextReuse, windows: list[int]) -> list[Result]:
@@ -156,14 +156,14 @@ def _lengths(
     if arguments.accept_length is None:
         return None
     coverages = [reuse.coverage, *reuse.coverages(windows).tolist()]
-    alone, *found = _expected(arguments, coverages)
+    alone, *lengths = _expected(arguments, coverages)
     return {
         "full": arguments.accept_length,
         "depth": arguments.depth,
         "list": alone._asdict(),
         "windows": [
             {"window": n, **length._asdict(), "gain": length.middle / alone.middle - 1}
-            for n, length in zip(windows, found, strict=True)
+            for n, length in zip(windows, lengths, strict=True)
         ],
     }
 
@@ -179,7 +179,7 @@ def _expected(arguments: argparse.Namespace, coverages: list[float]) -> list[Len
 def _text(result: Result) -> str:
     drawn = "all" if result["complete"] else f"drawn at random from {result['available']:,}"
     lines = [
-        facts(result, "corpus", "tokenizer", "template", "rule"),
+        named_values(result, "corpus", "tokenizer", "template", "rule"),
         f"{result['k']:,} of {result['vocab_size']:,} tokens are kept. In "
         f"{result['conversations']:,} conversations ({drawn}) they cover "
         f"{percent(result['coverage'], 2)}: "
@@ -212,8 +212,8 @@ def _table(result: Result) -> str:
     ]
     if lengths:
         rows[0] += ["accept length", "at most"]
-        for row, found in zip(rows[1:], lengths["windows"], strict=True):
-            row += [f"{found['middle']:.2f}", signed(found["gain"])]
+        for row, length in zip(rows[1:], lengths["windows"], strict=True):
+            row += [f"{length['middle']:.2f}", signed(length["gain"])]
     return table(rows)
 
 

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import shared
-from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.cli.command import Command, Result, attributes, no_options, table
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -23,7 +23,7 @@ def _demo(arguments: argparse.Namespace, progress: Progress) -> Result:
     built = demo.build(arguments.out, progress)
     manifest = json.loads((arguments.out / "manifest.json").read_text("utf-8"))["corpora"]
     return {
-        "out": str(arguments.out),
+        "out": arguments.out,
         "corpora": {
             name: {"path": str(path), "conversations": manifest[name]["conversations"]}
             for name, path in built.items()
@@ -56,7 +56,7 @@ def _tokenizers(arguments: argparse.Namespace, progress: Progress) -> Result:
             progress(done, len(PRESETS), f"Building the tokenizer {name}")
             resolve_template(load_tokenizer(name))
     shown = ("name", "title", "vocab_size", "licence")
-    return {"tokenizers": [{n: getattr(p, n) for n in shown} for p in PRESETS.values()]}
+    return {"tokenizers": [attributes(p, *shown) for p in PRESETS.values()]}
 
 
 def _tokenizers_text(result: Result) -> str:
@@ -70,7 +70,7 @@ def _datasets(arguments: argparse.Namespace, progress: Progress) -> Result:
     shown = ("title", "dataset", "config", "split", "licence", "responses", "note")
     known = DATASET_PRESETS.items()
     return {
-        "datasets": [{"name": name, **{n: getattr(p, n) for n in shown}} for name, p in known],
+        "datasets": [{"name": name, **attributes(p, *shown)} for name, p in known],
         "note": "Datasets of the Hugging Face hub: they need internet the first time.",
     }
 
@@ -103,7 +103,7 @@ COMMANDS = (
         "datasets",
         "list the datasets of the hub that are known by name; other ids work too",
         _datasets,
-        lambda parser: None,
+        no_options,
         _datasets_text,
     ),
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import integer, shared
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import add_options
+from vocabtrim_core.fields.codec import add_options
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import Corpus

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import integer, shared
-from vocabtrim_core.cli.command import Command, Result, facts
+from vocabtrim_core.cli.command import Command, Result, attributes, named_values
 from vocabtrim_core.cli.corpus_options import (
     corpus_arguments,
     corpus_of,
@@ -17,7 +17,7 @@ from vocabtrim_core.cli.corpus_options import (
     tokenizer_of,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import At, add_options, from_argv
+from vocabtrim_core.fields.codec import add_options, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import Corpus
@@ -72,9 +72,9 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     corpus.require_conversations()
     tokenizer = tokenizer_of(arguments)
     template = resolve_template(tokenizer, arguments.template, arguments.span_end)
-    options = from_argv(CountConfig, arguments, At())
-    recipe = CountConfig(tokenizer, template, **options)
-    cached = not arguments.fresh and bool(cache.find(recipe.key(corpus.fingerprint()), corpus))
+    options = from_argv(CountConfig, arguments)
+    config = CountConfig(tokenizer, template, **options)
+    cached = not arguments.fresh and bool(cache.find(config.key(corpus.fingerprint()), corpus))
     counts = count(
         corpus,
         tokenizer,
@@ -93,7 +93,7 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
         **totals(counts),
         "cached": cached,
         "responses": _responses(arguments, counts),
-        "out": str(arguments.out) if arguments.out else None,
+        "out": arguments.out,
         "skips": [
             {"reason": reason, "rows": rows, "places": list(places)}
             for reason, rows, places in counts.provenance.remarks("skipped")
@@ -121,11 +121,7 @@ def _responses(arguments: argparse.Namespace, counts: TokenCounts) -> Result | N
         responses.save(responses_beside(arguments.out))
     if responses is None:
         return None
-    return {
-        "tokens": responses.tokens,
-        "conversations": responses.conversations,
-        "complete": responses.complete,
-    }
+    return attributes(responses, "tokens", "conversations", "complete")
 
 
 def _doubts(corpus: Corpus) -> list[str]:
@@ -144,26 +140,13 @@ def totals(counts: TokenCounts) -> Result:
     Returns:
         JSON values.
     """
-    provenance = counts.provenance
-    return {
-        "tokens": counts.tokens,
-        "distinct": counts.distinct,
-        "conversations": counts.conversations,
-        "skipped": counts.skipped,
-        "vocab_size": counts.vocab_size,
-        "vocab_size_from": provenance.vocab_size_from,
-        "rule": provenance.rule,
-        "span_end": provenance.span_end,
-        "seconds": provenance.seconds,
-        "engine": provenance.engine,
-        "tokenizer": provenance.tokenizer,
-        "template": provenance.template,
-        "key": counts.key,
-    }
+    origin = ("vocab_size_from", "rule", "span_end", "seconds", "engine", "tokenizer", "template")
+    names = ("tokens", "distinct", "conversations", "skipped", "vocab_size", "key")
+    return attributes(counts, *names) | attributes(counts.provenance, *origin)
 
 
 def _counts_text(result: Result) -> str:
-    text = facts(
+    text = named_values(
         result,
         "tokens",
         "distinct",
@@ -221,7 +204,7 @@ def _merge(arguments: argparse.Namespace, progress: Progress) -> Result:
     keep_merged(merged, counts_sets, responses)
     return {
         **totals(merged),
-        "out": str(arguments.out),
+        "out": arguments.out,
         "merged": len(counts_sets),
         "warnings": _doubled(zip(arguments.counts, counts_sets, strict=True)),
     }

@@ -90,7 +90,7 @@ def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
             held_out_of(counts, k, own_responses, load_shards(counts.key), arguments.seed)
             for counts, own_responses in zip(sets, responses, strict=True)
         ]
-        matrix = transfer_matrix(sets, k, [found and found.value for found in own])
+        matrix = transfer_matrix(sets, k, [coverage and coverage.value for coverage in own])
         result["matrix"] = {
             "names": list(matrix.names),
             "basis": list(matrix.basis),
@@ -117,9 +117,9 @@ def _vocabulary(
     """Return the tokens, and a note on them."""
     if arguments.k is not None:
         return curve.vocabulary(arguments.k), curve.padding_note(arguments.k)
-    from vocabtrim_core.mappings.importing import import_for
+    from vocabtrim_core.mappings.imported import import_mapping_for
 
-    mapping = import_for(arguments.vocabulary, counts)
+    mapping = import_mapping_for(arguments.vocabulary, counts)
     unsound = f"{mapping.name} is not sound, it is measured as what it holds: "
     return mapping.vocabulary, None if mapping.valid else unsound + " ".join(mapping.problems)
 
@@ -172,12 +172,12 @@ def _domains(
         if own_responses is None:
             continue
         held_out = counts.key == chooser and own_responses.conversations > 1
-        found = (
+        coverages = (
             held_out_by_domain(own_responses, len(vocabulary), counts=counts.counts, seed=seed)
             if held_out
             else coverage_by_domain(own_responses, vocabulary.t2d)
         )
-        rows += [{"name": counts.name, **asdict(row), "held_out": held_out} for row in found]
+        rows += [{"name": counts.name, **asdict(row), "held_out": held_out} for row in coverages]
     return rows
 
 

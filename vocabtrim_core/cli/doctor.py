@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import integer, shared
 from vocabtrim_core.cli.command import Command, Result
-from vocabtrim_core.fields.leaf import At, add_options, from_argv
+from vocabtrim_core.fields.codec import add_options, parsed
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -62,7 +62,7 @@ def _doctor(arguments: argparse.Namespace, progress: Progress) -> Result:
             arguments.sources,
             arguments.draft,
             find_counts(arguments.counts) if arguments.counts else None,
-            Expected(**from_argv(Expected, arguments, At())),
+            parsed(Expected, arguments),
             asked,
         )
     )

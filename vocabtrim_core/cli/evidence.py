@@ -39,13 +39,13 @@ def _evidence(arguments: argparse.Namespace, progress: Progress) -> Result:
     for path in arguments.files:
         rows += load(path)
     ids = [row.id for row in rows]
-    if twice := next((each for each in ids if ids.count(each) > 1), None):
-        raise InputError(f"The measurement {twice} is given twice; rename one.")
+    if repeated := next((id_ for id_ in ids if ids.count(id_) > 1), None):
+        raise InputError(f"The measurement {repeated} is given twice; rename one.")
     rows = select(rows, kind=arguments.kind, head=arguments.head, device=arguments.device)
     checked = [check(row) for row in rows]
-    found = score(checked)
+    total = score(checked)
     return {
-        "score": None if found is None else found._asdict(),
+        "score": None if total is None else total._asdict(),
         "rows": [_row(entry) for entry in checked],
     }
 
@@ -81,12 +81,12 @@ def _text(result: Result) -> str:
             reason = row["refused"] or "The source gives no gain."
             refused[reason] = refused.get(reason, 0) + 1
     parts = [table([head, *lines])] if lines else []
-    if found := result["score"]:
+    if total := result["score"]:
         parts.append(
-            f"{found['inside']} of {found['pairs']} measured gains lie in the 90 % band of the "
+            f"{total['inside']} of {total['pairs']} measured gains lie in the 90 % band of the "
             f"forecast made without them; the expected gain is off by "
-            f"{100 * found['median_error']:.1f} points in the median, and the band is "
-            f"{100 * found['median_width']:.1f} points wide in the median."
+            f"{100 * total['median_error']:.1f} points in the median, and the band is "
+            f"{100 * total['median_width']:.1f} points wide in the median."
         )
     parts += [f"Without a forecast, {count}: {reason}" for reason, count in sorted(refused.items())]
     return "\n\n".join(parts) or "No measurement is left."

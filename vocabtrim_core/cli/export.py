@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import check_shares, counts_argument, settings_arguments, shared
-from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.cli.command import Command, Result, attributes, table
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import refuse
+from vocabtrim_core.fields.codec import refuse_options
 from vocabtrim_core.wording import shell_line
 
 if TYPE_CHECKING:
@@ -80,11 +80,9 @@ def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
     if arguments.vocabulary is None:
         notes.append(curve.padding_note(manifest.k) or "")
     return {
-        "out": str(arguments.out),
-        "k": manifest.k,
-        "vocab_size": manifest.vocab_size,
+        "out": arguments.out,
+        **attributes(manifest, "k", "vocab_size", "vocabulary_sha256"),
         "coverage": coverage_on(vocabulary, counts).coverage,
-        "vocabulary_sha256": manifest.vocabulary_sha256,
         "formats": [str(form["name"]) for form in manifest.formats],
         "files": [asdict(file) for file in manifest.files],
         "note": " ".join(filter(None, notes)) or None,
@@ -108,7 +106,7 @@ def _chosen(
     from vocabtrim_core.selection_spec.spec import SelectionSpec
 
     settled = ("draft", "draft_config", "fusion_per_cycle", "alpha", "min_coverage", "method")
-    refuse(arguments, settled, "--choice already settles {flags}")
+    refuse_options(arguments, settled, "--choice already settles {flags}")
     choice = SelectionSpec.load(arguments.choice)
     settings = choice.settings
     return choice.open(counts).vocabulary, {
@@ -125,9 +123,9 @@ def _named(
     """Return the tokens of --k or --vocabulary, and the note on them in the file."""
     if arguments.vocabulary is None:
         return curve.vocabulary(arguments.k), ""
-    from vocabtrim_core.mappings.importing import sound_for
+    from vocabtrim_core.mappings.imported import valid_mapping_for
 
-    mapping = sound_for(arguments.vocabulary, counts)
+    mapping = valid_mapping_for(arguments.vocabulary, counts)
     return mapping.vocabulary, mapping.about
 
 
@@ -194,7 +192,7 @@ def _formats(arguments: argparse.Namespace, progress: Progress) -> Result:
         "max_k",
         "needs_draft",
     )
-    known = [{name: getattr(form, name) for name in shown} for form in FORMATS.values()]
+    known = [attributes(form, *shown) for form in FORMATS.values()]
     if arguments.engine:
         wanted = arguments.engine.lower()
         chosen = [form for form in known if form["engine"].lower() == wanted]

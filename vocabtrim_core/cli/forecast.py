@@ -17,7 +17,8 @@ from vocabtrim_core.cli.calibrate import against_measured, calibrated, check_tex
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.cli.resolve import comparable_counts
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import At, add_options, from_argv
+from vocabtrim_core.fields.codec import add_options, parsed
+from vocabtrim_core.fields.leaf import ReadContext
 from vocabtrim_core.forecast.settings import HEAD_BYTES, ForecastSettings
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.wording import expected, signed
@@ -104,7 +105,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     draft = settings.architecture
     curve = CoverageCurve.of(counts)
     tradeoff = settings.tradeoff(curve)
-    assumptions = ForecastSettings(**from_argv(ForecastSettings, arguments, At(size)))
+    assumptions = parsed(ForecastSettings, arguments, ReadContext(size))
     for source in ("measurement", "probe"):
         if arguments.hardware and getattr(arguments, source):
             raise InputError(

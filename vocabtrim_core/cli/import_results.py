@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.command import Command, Result, table
-from vocabtrim_core.fields.leaf import At, add_options, from_argv, to_argv
+from vocabtrim_core.cli.command import Command, Result, attributes, table
+from vocabtrim_core.fields.codec import add_options, parsed, to_argv
 from vocabtrim_core.wording import shell_line
 
 if TYPE_CHECKING:
@@ -23,14 +23,16 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="result files, or folders of Model-Optimizer's specdec_bench",
+        help="result files, logs of llama.cpp's server, or folders of Model-Optimizer's "
+        "specdec_bench",
     )
     parser.add_argument(
         "--format",
         default="auto",
         metavar="NAME",
         help="bench-eagle3, specforge-benchmark, bench-serving, bench-one-batch-server, "
-        "vllm-bench-serve, nemo-automodel, modelopt or specbundle (default: recognised by content)",
+        "vllm-bench-serve, guidellm, aiperf, llama-server, llama-bench, nemo-automodel, modelopt "
+        "or specbundle (default: recognised by content)",
     )
     add_options(parser.add_argument_group("what the files do not tell"), Hints)
 
@@ -39,7 +41,7 @@ def _import(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.serving.importers import Hints, import_results, open_sources, save_once
 
     progress(0, None, "reading")
-    hints = Hints(**from_argv(Hints, arguments, At()))
+    hints = parsed(Hints, arguments)
     sources = open_sources(arguments.files)
     # Names without folders, which are this machine's.
     names = (path.name for path in arguments.files)
@@ -52,16 +54,11 @@ def _row(measurement: Measurement) -> dict[str, Any]:
     from vocabtrim_core.serving.summary import summary
 
     return {
-        "key": measurement.key,
-        "prompts": measurement.prompts,
-        "target": measurement.target,
-        "engine": measurement.engine,
+        **attributes(measurement, "key", "prompts", "target", "engine"),
         "configurations": [
             {
-                "label": row.label,
-                "k": row.k,
+                **attributes(row, "label", "k", "runs"),
                 "concurrency": at_once,
-                "runs": row.runs,
                 "throughput": row.throughput.mean if row.throughput else None,
                 "accept_length": row.acceptance_length,
                 "position_acceptance": list(row.position_acceptance),
@@ -99,7 +96,8 @@ def _text(result: Result) -> str:
 COMMANDS = (
     Command(
         "import-results",
-        "read benchmark results of SpecForge, SGLang, vLLM, NeMo, Model-Optimizer or SpecBundle",
+        "read benchmark results of SpecForge, SGLang, vLLM, GuideLLM, AIPerf, llama.cpp, NeMo, "
+        "Model-Optimizer or SpecBundle",
         _import,
         _arguments,
         _text,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.cli.command import Command, Result, attributes, table
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,19 +46,20 @@ def _jobs(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _shown(job: Job) -> Result:
-    return {
-        "id": job.id,
-        "title": job.title,
-        "state": "stopping" if job.stopping else job.state,
-        "done": job.done,
-        "total": job.total,
-        "message": job.message,
-        "rates": dict(job.rates),
-        "elapsed": job.elapsed,
-        "eta": job.eta,
-        "command": job.command,
-        "folder": str(job.folder),
-    }
+    names = (
+        "id",
+        "title",
+        "done",
+        "total",
+        "message",
+        "rates",
+        "elapsed",
+        "eta",
+        "command",
+        "folder",
+    )
+    state = "stopping" if job.stopping else job.state
+    return {**attributes(job, *names), "state": state}
 
 
 def _text(result: Result) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from vocabtrim_core.cli import as_job
 from vocabtrim_core.cli.arguments import shared
 from vocabtrim_core.cli.bench import bench, shown, text
-from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.cli.command import Command, Result, attributes, table
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,14 +53,9 @@ def _measurements(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _row(measurement: Measurement) -> Result:
+    names = ("key", "created", "prompts", "target", "engine", "device", "origin")
     return {
-        "key": measurement.key,
-        "created": measurement.created,
-        "prompts": measurement.prompts,
-        "target": measurement.target,
-        "engine": measurement.engine,
-        "device": measurement.device,
-        "origin": measurement.origin,
+        **attributes(measurement, *names),
         "configurations": [c.label for c in measurement.configurations],
         "runs": len(measurement.runs),
         "failed": sum(bool(run.error) for run in measurement.runs),
@@ -99,11 +94,11 @@ def _export(measurement: Measurement, out: Path | None) -> str:
         raise InputError("`measurements export` needs --out, a .json file or a folder.")
     if out.suffix == ".json":
         return str(write_atomic(out, measurement.encoded()))
-    from vocabtrim_core.report.measured import take_along
+    from vocabtrim_core.report.measured import measurement_files
     from vocabtrim_core.workspace.files import new_folder
 
     with new_folder(out) as folder:
-        for name, content in take_along([measurement], measurement.concurrencies[0]).items():
+        for name, content in measurement_files([measurement], measurement.concurrencies[0]).items():
             (folder / name).write_bytes(content)
     return str(out)
 

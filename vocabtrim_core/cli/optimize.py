@@ -12,7 +12,7 @@ from vocabtrim_core.cli.arguments import (
     settings_of,
     shared,
 )
-from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.command import Command, Result, named_values, no_options, table
 
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
@@ -96,7 +96,7 @@ def _optimize_text(result: Result) -> str:
         f"k = {result['k']:,} of {result['vocab_size']:,} tokens "
         f"({result['k'] / result['vocab_size']:.1%}), {result['method']}, "
         f"alpha {result['alpha']:g}, coverage floor {result['min_coverage']:g}",
-        facts(result, "coverage", "latency_reduction", "utility", "draft", "counts"),
+        named_values(result, "coverage", "latency_reduction", "utility", "draft", "counts"),
     ]
     if result["method"] == "tpe":
         lines += [
@@ -157,7 +157,7 @@ COMMANDS = (
         "drafts",
         "list the draft architectures that are known by name",
         _drafts,
-        lambda parser: None,
+        no_options,
         _drafts_text,
     ),
 )

@@ -6,12 +6,10 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.arguments import integer, number, shared
+from vocabtrim_core.cli.arguments import number, shared
 from vocabtrim_core.cli.command import Command, Result, table
-from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import add_options
-from vocabtrim_core.forecast.settings import ForecastSettings
-from vocabtrim_core.selection_spec.draft_kind import draft_options
+from vocabtrim_core.fields.codec import add_options, parsed, to_argv
+from vocabtrim_core.selection_spec.draft_kind import draft_options, named_draft
 from vocabtrim_core.wording import shell_line
 
 if TYPE_CHECKING:
@@ -22,112 +20,45 @@ DEFAULT = "llama-3.2-1b"  # the largest that a laptop probes in two minutes
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
+    from vocabtrim_core.serving.probe_request import ProbeRequest
+
     draft_options(parser, f"(default {DEFAULT})")
     group = parser.add_argument_group("what is timed")
-    add = group.add_argument
-    shared(
-        group,
-        "--k",
-        nargs="+",
-        help="draft vocabulary sizes (default: 12 up to V, among them 4,380, 13,264 and 32,000)",
-    )
-    add(
-        "--batch",
-        type=integer,
-        nargs="+",
-        default=[1, 8, 64],
-        metavar="N",
-        help="sequences decoded together (default 1 8 64)",
-    )
-    add(
-        "--context",
-        type=integer,
-        default=512,
-        metavar="N",
-        help="tokens that attention looks back on (default %(default)s)",
-    )
-    add(
-        "--topk",
-        type=integer,
-        default=1,
-        metavar="N",
-        help="branches of a step: 1 takes the most likely token, more the top-k of the "
-        "probabilities (default %(default)s)",
-    )
-    add(
-        "--with-target",
-        action="store_true",
-        help="time a verification by a random target of these shapes too",
-    )
-    add_options(group, ForecastSettings, "depth")
-    add(
+    add_options(group, ProbeRequest, "ks", "batches", "context", "topk", "with_target", "depth")
+    group.add_argument(
         "--verify-seconds",
         type=number,
         metavar="S",
         help="time of a verification, where it is known, for the time of a cycle at batch 1",
     )
     group = parser.add_argument_group("how it is timed")
-    add = group.add_argument
-    shared(group, "--device")
-    shared(
-        group,
-        "--dtype",
-        choices=("auto", "float32", "bfloat16", "float16"),
-        help="of the weights (default: float32 on a CPU, bfloat16 on a GPU)",
-    )
-    shared(
-        group,
-        "--repeats",
-        default=30,
-        help="of each timing (default %(default)s)",
-    )
-    add(
-        "--seconds",
-        type=number,
-        default=20.0,
-        metavar="S",
-        help="per batch size, after which no more is repeated (default %(default)g)",
-    )
+    add_options(group, ProbeRequest, "device", "dtype", "repeats", "seconds")
     shared(group, "--out", help="write the probe as JSON here too")
 
 
 def _probe(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.draft_config import load_architecture
-    from vocabtrim_core.draft_cost import PRESETS
     from vocabtrim_core.serving import latency_probe
+    from vocabtrim_core.serving.probe_request import ProbeRequest
     from vocabtrim_core.workspace.files import write_atomic
 
-    name = arguments.draft or DEFAULT
-    if arguments.draft_config is None and name not in PRESETS:
-        raise InputError(
-            f"There is no draft architecture {name!r}; choose one of {', '.join(PRESETS)}, or "
-            "give --draft-config FILE."
-        )
-    shape = load_architecture(arguments.draft_config or name)
+    shape = named_draft(arguments) or load_architecture(DEFAULT)
     ks = arguments.k or latency_probe.default_sizes(shape.vocab_size)
+    request = parsed(ProbeRequest, arguments, architecture=shape, ks=ks)
     progress(0, None, "Making random weights")
-    from vocabtrim_core.serving.latency_timing import Request, run_probe
+    from vocabtrim_core.serving.latency_timing import run_probe
 
-    request = Request(
-        shape,
-        ks,
-        arguments.batch,
-        arguments.context,
-        arguments.topk,
-        arguments.depth,
-        arguments.device,
-        arguments.dtype,
-        arguments.repeats,
-        arguments.seconds,
-        arguments.with_target,
-    )
-    result = run_probe(request, progress, command=_command(arguments, ks))
+    draft = ("--draft-config", str(arguments.draft_config))
+    if arguments.draft_config is None:
+        draft = ("--draft", arguments.draft or DEFAULT)
+    command = shell_line("probe", *draft, *to_argv(request, stated=True))
+    result = run_probe(request, progress, command=command)
     path = latency_probe.save(result)
     if arguments.out:
         write_atomic(arguments.out, result.encoded())
     return {
         "key": result.key,
-        "path": str(arguments.out or path),
+        "path": arguments.out or path,
         "draft": shape.name,
         "vocab_size": shape.vocab_size,
         "device": result.device,
@@ -163,40 +94,6 @@ def _batch(probe: Probe, batch: int, arguments: argparse.Namespace) -> Result:
             for row in rows
         ],
     }
-
-
-def _command(arguments: argparse.Namespace, ks: list[int]) -> str:
-    """Write the command that times the same again."""
-    a = arguments
-    draft = (
-        ["--draft-config", str(a.draft_config)]
-        if a.draft_config
-        else ["--draft", a.draft or DEFAULT]
-    )
-    words = [
-        "probe",
-        *draft,
-        "--k",
-        *map(str, ks),
-        "--batch",
-        *map(str, a.batch),
-        "--context",
-        str(a.context),
-        "--topk",
-        str(a.topk),
-        "--depth",
-        str(a.depth),
-        "--device",
-        a.device,
-        "--dtype",
-        a.dtype,
-        "--repeats",
-        str(a.repeats),
-        "--seconds",
-        f"{a.seconds:g}",
-        *["--with-target"] * a.with_target,
-    ]
-    return shell_line(*words)
 
 
 def _text(result: Result) -> str:

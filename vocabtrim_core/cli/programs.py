@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core import programs
-from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.command import Command, Result, named_values, table
 from vocabtrim_core.programs import ENGINE, TRAINER
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _trainer_text(result: Result) -> str:
     if "command" not in result:
         return _table(result["trainers"], TRAINER)
     packages = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    return facts(
+    return named_values(
         {**result, "packages": packages},
         "command",
         "device",

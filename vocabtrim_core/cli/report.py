@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core.cli import choice
 from vocabtrim_core.cli.arguments import (
     choice_argument,
-    chosen,
     counts_argument,
+    selection_from,
     shared,
     spec_arguments,
 )
-from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.command import Command, Result, named_values, table
 from vocabtrim_core.cli.resolve import (
     comparable_counts,
     responses_of,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from vocabtrim_core.forecast.inputs import Acceptance
     from vocabtrim_core.generalization.stability import HeldOutCoverage
     from vocabtrim_core.jobs.progress import Progress
-    from vocabtrim_core.report.data import Facts
+    from vocabtrim_core.report.data import ReportData
     from vocabtrim_core.report.inputs import Measured
     from vocabtrim_core.selection_spec.opened import Opened
     from vocabtrim_core.selection_spec.spec import SelectionSpec
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 # --- arguments ----------------------------------------------------------------------------------
 
 
-def _material_arguments(parser: argparse.ArgumentParser) -> None:
+def _input_arguments(parser: argparse.ArgumentParser) -> None:
     counts_argument(parser)
     shared(
         parser,
@@ -62,7 +62,7 @@ def _material_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _report_arguments(parser: argparse.ArgumentParser) -> None:
-    _material_arguments(parser)
+    _input_arguments(parser)
     add = parser.add_argument
     shared(parser, "--out", required=True, help="the .html to write")
     add("--pdf", action="store_true", help="also as PDF beside it (needs Chromium or Chrome)")
@@ -86,9 +86,9 @@ def _report(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError("--png needs --figures DIR, the folder the figures go to.")
     if arguments.pdf or arguments.png:
         pdf.required()
-    report_facts = _facts(arguments, progress)
+    data = _data(arguments, progress)
     progress(2, 4, "writing the report")
-    page = report_html(report_facts)
+    page = report_html(data)
     write_atomic(arguments.out, page.encode())
     files = [str(arguments.out)]
     if arguments.pdf:
@@ -101,21 +101,21 @@ def _report(arguments: argparse.Namespace, progress: Progress) -> Result:
         if folder is None:
             continue
         with new_folder(folder) as scratch:
-            for name, text in content(report_facts).items():
+            for name, text in content(data).items():
                 (scratch / f"{name}.{suffix}").write_text(text, "utf-8", newline="\n")
                 if arguments.png and suffix == "svg":
                     pdf.print_png(text, scratch / f"{name}.png")
             files += [str(folder / path.name) for path in sorted(scratch.iterdir())]
     return {
-        **_summary(report_facts),
-        "out": str(arguments.out),
+        **_summary(data),
+        "out": arguments.out,
         "bytes": len(page.encode()),
         "files": files,
     }
 
 
 def _card_arguments(parser: argparse.ArgumentParser) -> None:
-    _material_arguments(parser)
+    _input_arguments(parser)
     shared(parser, "--out", required=True, help="the README.md to write")
     shared(parser, "--draft-folder", help="a draft that `slice` wrote")
     shared(parser, "--target", default="", metavar="ID", help="hub id of the target model")
@@ -130,18 +130,16 @@ def _card(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.workspace.files import write_atomic
 
     sliced = SlicedDraft.load(arguments.draft_folder) if arguments.draft_folder else None
-    report_facts = _facts(arguments, progress)
-    choice = report_facts.material.choice
+    data = _data(arguments, progress)
+    choice = data.inputs.choice
     if sliced and sliced.vocabulary_sha256 != choice.vocabulary_sha256:
         raise InputError(
             f"{arguments.draft_folder} keeps {sliced.k:,} other tokens than the choice's "
             f"{choice.k:,}; give the choice it was cut for."
         )
-    text = model_card(
-        report_facts, sliced=sliced, target=arguments.target, licence=arguments.licence
-    )
+    text = model_card(data, sliced=sliced, target=arguments.target, licence=arguments.licence)
     write_atomic(arguments.out, text.encode())
-    return {**_summary(report_facts), "out": str(arguments.out), "bytes": len(text.encode())}
+    return {**_summary(data), "out": arguments.out, "bytes": len(text.encode())}
 
 
 def _at_hand(choice: SelectionSpec) -> list[str]:
@@ -158,13 +156,13 @@ def _at_hand(choice: SelectionSpec) -> list[str]:
     return [key for key in choice.on or () if key in stored_keys]
 
 
-def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
+def _data(arguments: argparse.Namespace, progress: Progress) -> ReportData:
     from vocabtrim_core.counts_store import find_counts
-    from vocabtrim_core.report.data import gather
-    from vocabtrim_core.report.inputs import Material
+    from vocabtrim_core.report.data import report_data
+    from vocabtrim_core.report.inputs import ReportInputs
 
     progress(0, 4, "reading the counts")
-    choice = chosen(arguments, find_counts(arguments.counts))
+    choice = selection_from(arguments, find_counts(arguments.counts))
     specs = [arguments.counts, *(arguments.on or _at_hand(choice))]
     counts, *others = comparable_counts(specs)
     opened = choice.open(counts)
@@ -172,8 +170,8 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
     served_specs = getattr(arguments, "served", None) or choice.served or [arguments.counts]
     served = comparable_counts([arguments.counts, *served_specs])[1:]
     progress(1, 4, "intervals over conversations")
-    return gather(
-        Material(
+    return report_data(
+        ReportInputs(
             counts,
             choice,
             others,
@@ -267,29 +265,26 @@ def _command(arguments: argparse.Namespace) -> str:
     return shell_line(*line, "--out", "report.html")
 
 
-def _summary(report_facts: Facts) -> Result:
-    choice = report_facts.opened.choice
+def _summary(data: ReportData) -> Result:
+    choice = data.opened.choice
     return {
-        "k": choice.k,
-        "coverage": choice.coverage,
-        "latency_reduction": choice.latency_reduction,
-        "utility": choice.utility,
-        "vocabulary_sha256": report_facts.material.choice.vocabulary_sha256,
+        **asdict(choice),
+        "vocabulary_sha256": data.inputs.choice.vocabulary_sha256,
         "elsewhere": [
             {
                 "name": place.held.name,
                 "coverage": place.held.coverage,
                 "interval": [place.interval.low, place.interval.high] if place.interval else None,
             }
-            for place in report_facts.elsewhere
+            for place in data.elsewhere
         ],
-        "throughput": list(report_facts.chosen.gain) if report_facts.chosen.gain else None,
-        "measured": [asdict(measured) for measured in report_facts.material.measured],
+        "throughput": list(data.chosen.gain) if data.chosen.gain else None,
+        "measured": [asdict(measured) for measured in data.inputs.measured],
     }
 
 
 def _summary_text(result: Result) -> str:
-    lines = [facts(result, "k", "coverage", "latency_reduction", "utility", "bytes", "out")]
+    lines = [named_values(result, "k", "coverage", "latency_reduction", "utility", "bytes", "out")]
     rows = [(place["name"], f"{place['coverage']:.2%}") for place in result["elsewhere"]]
     lines += [table([("elsewhere", "coverage"), *rows])] if rows else []
     return "\n".join([*lines, *result.get("files", [])[1:]])

@@ -128,9 +128,9 @@ def _turn(progress: Any) -> Any:
     """Wait for the resources that a job names; a command in a shell does not wait."""
     if progress.folder is None:
         return nullcontext()
-    from vocabtrim_core.jobs.turns import turn
+    from vocabtrim_core.jobs.queue import hold_job_resources
 
-    return turn(progress)
+    return hold_job_resources(progress)
 
 
 def _unexpected(error: Exception, *, show: bool) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import check_shares, settings_arguments, settings_of, shared
-from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.cli.command import Command, Result, attributes, table
 from vocabtrim_core.cli.resolve import (
     comparable_counts,
     tokenizer_argument,
@@ -16,7 +16,7 @@ from vocabtrim_core.cli.resolve import (
     tokenizer_or_none,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import add_options
+from vocabtrim_core.fields.codec import add_options
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection_spec.settings import Mix
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from vocabtrim_core.counts import TokenCounts
     from vocabtrim_core.jobs.progress import Progress
-    from vocabtrim_core.selection.protect import Wish
+    from vocabtrim_core.selection.protect import ProtectedGroup
     from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 
@@ -54,7 +54,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.mappings.tokenizer_identity import Origin, write_ids
+    from vocabtrim_core.mappings.tokenizer_identity import TokenizerIdentity, write_ids
     from vocabtrim_core.selection.constrained import Problem, about, solve
     from vocabtrim_core.selection.selection import mix
 
@@ -65,10 +65,10 @@ def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError(f"k = {arguments.k:,} is outside 1..{size:,}.")
     weights = arguments.weights or [1.0] * len(sets)
     progress(0, 2, "reading the tokenizer")
-    wishes, excluded = _wishes(arguments, sets, mix(sets, weights))
+    protected, excluded = _protected_and_excluded(arguments, sets, mix(sets, weights))
     progress(1, 2, "choosing")
     settings = settings_of(arguments, size)
-    demand = Problem(
+    problem = Problem(
         sets,
         weights,
         settings.architecture,
@@ -77,13 +77,13 @@ def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
         arguments.min_coverage_every,
         settings.k,
         k_max=settings.k_max,
-        wishes=wishes,
+        protected=protected,
         excluded=excluded,
         multiple=arguments.multiple,
     )
-    solution = solve(demand)
+    solution = solve(problem)
     if arguments.out:
-        write_ids(arguments.out, solution.vocabulary, Origin.of(sets[0]), about(demand))
+        write_ids(arguments.out, solution.vocabulary, TokenizerIdentity.of(sets[0]), about(problem))
     result: Result = {
         **asdict(solution.choice),
         "vocab_size": size,
@@ -91,25 +91,26 @@ def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
         "weights": [w / sum(weights) for w in weights],
         "coverages": [asdict(row) for row in solution.coverages],
         "plain": asdict(solution.plain),
-        "prices": [asdict(price) for price in solution.prices],
-        "out": str(arguments.out) if arguments.out else None,
+        "prices": [asdict(price) for price in solution.costs],
+        "out": arguments.out,
     }
-    if solution.worst:
-        result["floor_everywhere"] = {
-            "floor": solution.worst.floor,
-            "smallest_k": solution.worst.smallest_k,
-            "least_k": solution.worst.least_k,
-            "top_k_needed": solution.worst.top_k_needed,
-            "top_k_worst": solution.worst.top_k_worst,
-        }
+    if solution.covering:
+        names = ("floor", "smallest_k", "least_k", "top_k_needed", "top_k_worst")
+        result["floor_everywhere"] = attributes(solution.covering, *names)
     return result
 
 
-def _wishes(
+def _protected_and_excluded(
     arguments: argparse.Namespace, sets: list[TokenCounts], frequencies: np.ndarray
-) -> tuple[tuple[Wish, ...], np.ndarray | None]:
+) -> tuple[tuple[ProtectedGroup, ...], np.ndarray | None]:
     """Return what must be kept, and what must not."""
-    from vocabtrim_core.selection.protect import SETS, Wish, listed_ids, protected_ids, script_ids
+    from vocabtrim_core.selection.protect import (
+        SETS,
+        ProtectedGroup,
+        listed_ids,
+        protected_ids,
+        script_ids,
+    )
     from vocabtrim_core.templates.resolve import template_of
     from vocabtrim_core.tokenizers.kinds import token_kinds
 
@@ -121,18 +122,22 @@ def _wishes(
             raise InputError(f"--protect {name} is neither a file nor one of {', '.join(SETS)}.")
     tokenizer = _tokenizer(arguments, counts, needed=bool(named or arguments.script))
     template = template_of(counts, tokenizer) if tokenizer and named else None
-    wishes = [Wish(name, protected_ids(name, tokenizer, template)) for name in named if tokenizer]
-    wishes += [Wish(Path(f).name, listed_ids(f, tokenizer, size)) for f in files]
+    protected = [
+        ProtectedGroup(name, protected_ids(name, tokenizer, template))
+        for name in named
+        if tokenizer
+    ]
+    protected += [ProtectedGroup(Path(f).name, listed_ids(f, tokenizer, size)) for f in files]
     if arguments.script and tokenizer:
         kinds = token_kinds(tokenizer)
-        wishes += [
-            Wish(f"{script} = {n:,}", script_ids(frequencies, kinds, script, n))
+        protected += [
+            ProtectedGroup(f"{script} = {n:,}", script_ids(frequencies, kinds, script, n))
             for script, n in arguments.script
         ]
     excluded = None
     if arguments.exclude:
         excluded = listed_ids(arguments.exclude, tokenizer, size)
-    return tuple(wishes), excluded
+    return tuple(protected), excluded
 
 
 def _tokenizer(

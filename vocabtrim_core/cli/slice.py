@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import shared
-from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.command import Command, Result, attributes, named_values, table
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import add_options
+from vocabtrim_core.fields.codec import add_options
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.wording import first_of, shell_line
 
@@ -70,13 +70,9 @@ def _slice(arguments: argparse.Namespace, progress: Progress) -> Result:
         command=_command(arguments),
     )
     return {
-        "out": str(arguments.out),
-        "k": sliced.k,
-        "vocab_size": sliced.vocab_size,
+        "out": arguments.out,
+        **attributes(sliced, "k", "vocab_size", "head_from", "head_bytes", "head_bytes_before"),
         "rows_before": sliced.source["rows"],
-        "head_from": sliced.head_from,
-        "head_bytes": sliced.head_bytes,
-        "head_bytes_before": sliced.head_bytes_before,
         "vocabulary_sha256": sliced.vocabulary_sha256,
         "dropped": len(sliced.dropped),
         "left_out": list(sliced.left_out),
@@ -125,7 +121,7 @@ def _command(arguments: argparse.Namespace) -> str:
 
 def _slice_text(result: Result) -> str:
     lines = [
-        facts(
+        named_values(
             result,
             "k",
             "rows_before",
@@ -172,10 +168,8 @@ def _inspect(arguments: argparse.Namespace, progress: Progress) -> Result:
         manifest = export.manifest
         result: Result = {
             "kind": "export",
-            "k": manifest.k,
-            "vocab_size": manifest.vocab_size,
+            **attributes(manifest, "k", "vocab_size", "vocabulary_sha256"),
             "formats": [str(form["name"]) for form in manifest.formats],
-            "vocabulary_sha256": manifest.vocabulary_sha256,
             "files": len(manifest.files),
             "problems": list(export.problems),
         }
@@ -201,7 +195,7 @@ def _inspect_text(result: Result) -> str:
         "mapping",
         "layers",
     )
-    lines = [facts(result, *names)]
+    lines = [named_values(result, *names)]
     if checks := result.get("checked"):
         lines.append(table([(check, "") for check in checks]))
     return "\n".join([*lines, "sound"])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import integer
-from vocabtrim_core.cli.command import Command, Result, facts
+from vocabtrim_core.cli.command import Command, Result, named_values
 from vocabtrim_core.cli.corpus_options import (
     corpus_arguments,
     corpus_of,
@@ -16,12 +16,12 @@ from vocabtrim_core.cli.corpus_options import (
     tokenizer_of,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import At, from_argv
+from vocabtrim_core.fields.codec import from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
     from vocabtrim_core.templates.chat_template import Reading
-    from vocabtrim_core.templates.trainer import Entry, Trained
+    from vocabtrim_core.templates.specforge_loss import LossComparison, SpecForgeTemplate
 
 OPEN, CLOSE = "⟦", "⟧"  # around a span in text for people
 
@@ -50,19 +50,25 @@ def _spans(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.config import CountConfig
     from vocabtrim_core.templates.resolve import resolve_template
     from vocabtrim_core.templates.samples import SAMPLES, show
-    from vocabtrim_core.templates.trainer import matching, trained, warnings_of
+    from vocabtrim_core.templates.specforge_loss import (
+        compare_loss,
+        grouped_differences,
+        matching_templates,
+    )
 
     if arguments.first < 1:
         raise InputError(f"--first must be at least 1, but it is {arguments.first}.")
     tokenizer = tokenizer_of(arguments)
     template = resolve_template(tokenizer, arguments.template, arguments.span_end)
-    fitting = matching(template)
+    fitting = matching_templates(template)
     entries = [_named(arguments.specforge)] if arguments.specforge else list(fitting)
-    options = from_argv(CountConfig, arguments, At(), "reasoning", "last_turn_only")
+    options = from_argv(CountConfig, arguments, "reasoning", "last_turn_only")
     shown, compared = [], []
 
     def add(title: str, reading: Reading, notes: Sequence[str], messages: Any, tools: Any) -> None:
-        results = [trained(template, reading, e, messages, tools) for e in entries if reading.text]
+        results = [
+            compare_loss(template, reading, e, messages, tools) for e in entries if reading.text
+        ]
         compared.extend(results)
         shown.append(
             {
@@ -79,11 +85,11 @@ def _spans(arguments: argparse.Namespace, progress: Progress) -> Result:
 
         corpus = corpus_of(arguments, progress)
         for p in preview(corpus, tokenizer, template, arguments.rule, arguments.first, **options):
-            add(f"{p.file}, row {p.row:,}", p.reading, p.said, p.messages, p.tools)
+            add(f"{p.file}, row {p.row:,}", p.reading, p.notes, p.messages, p.tools)
     else:
         for sample in SAMPLES.values():
             read = show(template, sample, arguments.rule, **options)
-            add(sample.title, read.reading, read.said, sample.messages, sample.tools)
+            add(sample.title, read.reading, read.notes, sample.messages, sample.tools)
     return {
         "tokenizer": tokenizer.name,
         "template": template.name,
@@ -92,14 +98,15 @@ def _spans(arguments: argparse.Namespace, progress: Progress) -> Result:
         "specforge": [entry.name for entry in entries],
         "conversations": shown,
         "differences": [
-            {"specforge": list(names), "said": list(said)} for names, said in warnings_of(compared)
+            {"specforge": list(names), "said": list(sentences)}
+            for names, sentences in grouped_differences(compared)
         ],
         "warnings": [*tokenizer.warnings, *template.warnings],
     }
 
 
-def _named(name: str) -> Entry:
-    from vocabtrim_core.templates.trainer import BY_NAME
+def _named(name: str) -> SpecForgeTemplate:
+    from vocabtrim_core.templates.specforge_loss import BY_NAME
 
     if name not in BY_NAME:
         known = ", ".join(BY_NAME)
@@ -107,12 +114,12 @@ def _named(name: str) -> Entry:
     return BY_NAME[name]
 
 
-def _trained(trained: Trained) -> Result:
+def _trained(compare_loss: LossComparison) -> Result:
     return {
-        "template": trained.entry.name,
-        "text": trained.text,
-        "spans": [list(span) for span in trained.spans],
-        "differences": list(trained.differences),
+        "template": compare_loss.entry.name,
+        "text": compare_loss.text,
+        "spans": [list(span) for span in compare_loss.spans],
+        "differences": list(compare_loss.differences),
     }
 
 
@@ -134,7 +141,7 @@ def marked(text: str, spans: Sequence[Sequence[int]]) -> str:
 
 
 def _text(result: Result) -> str:
-    lines = [facts(result, "tokenizer", "template", "rule", "span_end", "specforge")]
+    lines = [named_values(result, "tokenizer", "template", "rule", "span_end", "specforge")]
     for conversation in result["conversations"]:
         lines += ["", f"{conversation['title']}: counted between {OPEN} and {CLOSE}"]
         lines += (

@@ -7,14 +7,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import settings_arguments, shared
-from vocabtrim_core.cli.command import Command, Result, facts
+from vocabtrim_core.cli.command import Command, Result, named_values
 from vocabtrim_core.cli.train_options import (
     conversations,
     data_arguments,
-    target_and_recipe,
+    target_and_config,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import At, add_options, from_argv
+from vocabtrim_core.fields.codec import add_options, parsed
 
 if TYPE_CHECKING:
     from vocabtrim_core.drafts.completion_clients import Answerer, Sampling
@@ -66,7 +66,7 @@ def _regenerate_arguments(parser: argparse.ArgumentParser) -> None:
 def answerer(
     by: str,
     target: Any,
-    recipe: Any,
+    config: Any,
     sampling: Sampling,
     *,
     api: str = "openai",
@@ -78,7 +78,7 @@ def answerer(
     Args:
         by: 'local', or an http(s) URL.
         target: The target.
-        recipe: Its tokenizer and chat template.
+        config: Its tokenizer and chat template.
         sampling: How answers are drawn.
         api: 'openai' or 'sglang', the protocol of the server.
         model: The server's model, None for its first.
@@ -96,10 +96,10 @@ def answerer(
 
     if by == "local":
         return LocalAnswerer(
-            target, recipe.tokenizer, recipe.template, sampling, choose_device("auto"), concurrency
+            target, config.tokenizer, config.template, sampling, choose_device("auto"), concurrency
         )
     if by.startswith(("http://", "https://")):
-        return ServerAnswerer(by, sampling, concurrency, api, model, recipe.template)
+        return ServerAnswerer(by, sampling, concurrency, api, model, config.template)
     raise InputError(f"Answers come from local or from an http(s) URL, not from {by!r}.")
 
 
@@ -111,12 +111,12 @@ def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError(f"concurrency must be at least 1, but it is {arguments.concurrency}.")
     if arguments.out.suffix != ".jsonl":
         raise InputError(f"{arguments.out} must end in .jsonl, the format it is written in.")
-    target, recipe = target_and_recipe(arguments, progress, limit=False)
-    sampling = Sampling(**from_argv(Sampling, arguments, At()))
+    target, config = target_and_config(arguments, progress, limit=False)
+    sampling = parsed(Sampling, arguments)
     answerer_ = answerer(
         arguments.by,
         target,
-        recipe,
+        config,
         sampling,
         api=arguments.api,
         model=arguments.model,
@@ -135,7 +135,7 @@ def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
 
         new_corpus = regenerated.corpus()
         result["alignment"] = align(
-            corpus, new_corpus, recipe, target, alpha=arguments.alpha, progress=progress
+            corpus, new_corpus, config, target, alpha=arguments.alpha, progress=progress
         ).json()
     return result
 
@@ -144,7 +144,7 @@ def _regenerate_text(result: Result) -> str:
     refused = [f"{n:,} prompts without an answer: {why}" for why, n in result["refused"].items()]
     aligned = [result["alignment"]["sentence"]] if "alignment" in result else []
     notes = [result["note"]] if result["note"] else []
-    lines = [facts(result, "out", "conversations", "answers"), *notes, *refused, *aligned]
+    lines = [named_values(result, "out", "conversations", "answers"), *notes, *refused, *aligned]
     return "\n".join(lines)
 
 
@@ -154,7 +154,7 @@ COMMANDS = (
         "write SmolLM2-135M-Instruct as a model folder of the workspace, once; needs no download",
         _bundled,
         lambda parser: None,
-        lambda r: facts(r, "title", "licence", "source", "folder", "seconds"),
+        lambda r: named_values(r, "title", "licence", "source", "folder", "seconds"),
         "bundled-target",
     ),
     Command(

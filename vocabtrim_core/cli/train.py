@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import shared
-from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.command import Command, Result, named_values, table
 from vocabtrim_core.cli.train_check import check, check_text
 from vocabtrim_core.cli.train_options import (
     capture_arguments,
@@ -20,11 +20,11 @@ from vocabtrim_core.cli.train_options import (
     max_tokens,
     plan,
     size,
-    target_and_recipe,
+    target_and_config,
     train_arguments,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import At, add_options, from_argv
+from vocabtrim_core.fields.codec import add_options, from_argv, parsed
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import Corpus
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 def _capture(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.drafts.features import capture
 
-    target, recipe = target_and_recipe(arguments, progress)
+    target, config = target_and_config(arguments, progress)
     features = capture(
         target,
         conversations(arguments, progress),
-        recipe,
+        config,
         device=arguments.device,
         max_tokens=max_tokens(arguments, target),
         held_out=held_out(arguments),
@@ -75,12 +75,12 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
     from vocabtrim_core.drafts.training_env import probe, trainer_command
     from vocabtrim_core.vocabulary_file import vocabulary_in
 
-    target, recipe = target_and_recipe(arguments, progress)
+    target, config = target_and_config(arguments, progress)
     command = trainer_command(arguments.trainer)
     trainer = probe(command, device=arguments.device)
-    regenerate, regenerated_by = _regeneration(arguments, target, recipe)
+    regenerate, regenerated_by = _regeneration(arguments, target, config)
     counts = find_counts(arguments.counts) if arguments.counts else None
-    options = from_argv(TrainingRequest, arguments, At())
+    options = from_argv(TrainingRequest, arguments)
     options |= {"max_tokens": max_tokens(arguments, target), "held_out": held_out(arguments)}
     files = {
         str(path): vocabulary_in(path, target.vocab_size, None) for path in arguments.vocabularies
@@ -92,7 +92,7 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
     return TrainingRequest(
         target=target,
         corpus=conversations(arguments, progress),
-        recipe=recipe,
+        recipe=config,
         ks=[size(text, target.vocab_size) for text in arguments.ks],
         plan=plan(arguments, target),
         deployment=deployment(arguments, trainer),
@@ -108,7 +108,7 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
 
 
 def _regeneration(
-    arguments: argparse.Namespace, target: Target, recipe: CountConfig
+    arguments: argparse.Namespace, target: Target, config: CountConfig
 ) -> tuple[Callable[[Path, Any], Corpus] | None, str]:
     if not arguments.regenerate:
         return None, ""
@@ -116,11 +116,11 @@ def _regeneration(
     from vocabtrim_core.drafts.completion_clients import Sampling
     from vocabtrim_core.drafts.regenerate import regenerate
 
-    sampling = Sampling(**from_argv(Sampling, arguments, At()))
+    sampling = parsed(Sampling, arguments)
 
     def run(out: Path, progress: Any) -> Corpus:
         corpus = conversations(arguments, progress)
-        answerer_ = answerer(arguments.regenerate, target, recipe, sampling)
+        answerer_ = answerer(arguments.regenerate, target, config, sampling)
         return regenerate(corpus, answerer_, sampling, out, progress=progress).corpus()
 
     return run, f"{arguments.regenerate} at temperature {arguments.temperature:g}"
@@ -218,7 +218,7 @@ COMMANDS = (
         "capture the target's hidden states, once for every draft that is trained on them",
         _capture,
         capture_arguments,
-        lambda r: facts(
+        lambda r: named_values(
             r,
             "key",
             "target",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.command import Result, facts, table
+from vocabtrim_core.cli.command import Result, named_values, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.wording import format_bytes
 
@@ -79,7 +79,7 @@ def check_text(result: Result) -> str:
     Returns:
         Lines of text.
     """
-    words = facts(
+    words = named_values(
         result,
         "conversations",
         "tokens",

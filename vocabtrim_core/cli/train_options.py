@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import integer, shared
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import At, add_options, from_argv, to_argv
+from vocabtrim_core.fields.codec import add_options, from_argv, parsed, to_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import Corpus
@@ -70,7 +70,7 @@ def capture_arguments(parser: argparse.ArgumentParser) -> None:
     shared(group, "--device")
 
 
-def target_and_recipe(
+def target_and_config(
     arguments: argparse.Namespace, progress: Progress, *, limit: bool = True
 ) -> tuple[Target, CountConfig]:
     """Load the target with its tokenizer and chat template.
@@ -273,7 +273,7 @@ def plan(arguments: argparse.Namespace, target: Target) -> TrainingPlan:
     from vocabtrim_core.drafts.plan import SMALL_PLAN, TrainingPlan
 
     defaults = SMALL_PLAN if target.bundled else TrainingPlan()
-    return replace(defaults, **from_argv(TrainingPlan, arguments, At()))
+    return replace(defaults, **from_argv(TrainingPlan, arguments))
 
 
 def deployment(arguments: argparse.Namespace, trainer: Trainer) -> Deployment:
@@ -289,4 +289,4 @@ def deployment(arguments: argparse.Namespace, trainer: Trainer) -> Deployment:
     from vocabtrim_core.drafts.plan import Deployment
 
     device = trainer.device if arguments.device == "auto" else arguments.device
-    return Deployment(device, **from_argv(Deployment, arguments, At()))
+    return parsed(Deployment, arguments, device=device)

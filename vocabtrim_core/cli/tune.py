@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core.cli import bench, bench_setup
 from vocabtrim_core.cli import bench_options as options
 from vocabtrim_core.cli.arguments import integer, shared
-from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.cli.command import Command, Result, attributes, table
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import At, add_options, from_argv
+from vocabtrim_core.fields.codec import add_options, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ def tune(arguments: argparse.Namespace, progress: Progress) -> Result:
     Raises:
         InputError: The engine cannot change its draft, or several concurrencies are given.
     """
-    from vocabtrim_core.jobs.turns import hold
+    from vocabtrim_core.jobs.queue import hold_resource
     from vocabtrim_core.serving import tuning
     from vocabtrim_core.serving.runner import resources
 
@@ -72,7 +72,7 @@ def tune(arguments: argparse.Namespace, progress: Progress) -> Result:
     if len(arguments.concurrency) != 1:
         raise InputError("tune searches at one concurrency; name one.")
     needs = resources(engine, bench.device(engine, arguments))
-    with hold(needs[0], progress) if needs else nullcontext():
+    with hold_resource(needs[0], progress) if needs else nullcontext():
         first = _with(arguments, steps=arguments.steps[0], topk=1, draft_tokens=None)
         setup = bench_setup.attach(engine, first, progress)
         with closing(setup.attached):
@@ -136,7 +136,7 @@ def _space(arguments: argparse.Namespace, configurations: Sequence[Configuration
                 "them."
             )
         drafts[configuration.k] = configuration.draft
-    return Space(drafts, **from_argv(Space, arguments, At()))
+    return parsed(Space, arguments, drafts=drafts)
 
 
 def _measure(
@@ -164,7 +164,7 @@ def _measure(
         setup.attached,
         configurations,
         prompts,
-        generation=Generation(**from_argv(Generation, arguments, At())),
+        generation=parsed(Generation, arguments),
         concurrencies=arguments.concurrency,
         runs=arguments.runs,
         warm_up=arguments.warm_up,
@@ -185,21 +185,8 @@ def _name(space: Space, conditions: dict[str, Any], seed: int) -> str:
 
 
 def _row(trial: TuningTrial) -> Result:
-    return {
-        **asdict(trial.configuration),
-        **{
-            name: getattr(trial, name)
-            for name in (
-                "number",
-                "value",
-                "half",
-                "runs",
-                "acceptance_length",
-                "measurement",
-                "error",
-            )
-        },
-    }
+    names = ("number", "value", "half", "runs", "acceptance_length", "measurement", "error")
+    return {**asdict(trial.configuration), **attributes(trial, *names)}
 
 
 def _text(result: Result) -> str:

@@ -7,7 +7,7 @@ record in its file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -217,19 +217,3 @@ def role_array(codes: np.ndarray) -> pa.DictionaryArray:
     """
     names = pa.array([*ROLES, PREFORMATTED])
     return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int8)), names)
-
-
-def iter_conversations(
-    batches: Iterable[MessageBatch],
-) -> Iterator[tuple[MessageBatch, int]]:
-    """Iterate over single conversations.
-
-    Args:
-        batches: The batches.
-
-    Yields:
-        (batch, index of the conversation in it).
-    """
-    for batch in batches:
-        for i in range(len(batch)):
-            yield batch, i

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from vocabtrim_core.corpora.parts import system_text
-from vocabtrim_core.corpora.places import CONVERSATIONS, HISTORY
+from vocabtrim_core.corpora.content_parts import system_text
+from vocabtrim_core.corpora.message_paths import CONVERSATIONS, HISTORY
 from vocabtrim_core.corpora.schema import unread_because
 
 # Names are in order of preference. A guess is sure when exactly one column of a file fits.

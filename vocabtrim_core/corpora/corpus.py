@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 
 from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard
+from vocabtrim_core.corpora.column_contents import describe_columns
+from vocabtrim_core.corpora.compression import is_compressed
 from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.fingerprint import scan
-from vocabtrim_core.corpora.formats import LINES, format_of, look
+from vocabtrim_core.corpora.formats import LINES, format_of, inspect_head
 from vocabtrim_core.corpora.schema import ColumnMapping
-from vocabtrim_core.corpora.seen import seen
 from vocabtrim_core.corpora.skips import SkipReport
-from vocabtrim_core.corpora.streams import is_compressed
 from vocabtrim_core.errors import InputError
 
 READER = 6  # raise when the same files would be read as other messages, shards or parts
@@ -224,7 +224,7 @@ class Corpus:
         """
         infos, heads, guesses = [], [], []
         for path, label, mapping in zip(self.files, self.labels, self.mappings, strict=True):
-            kind, columns, head, guess = look(path)
+            kind, columns, head, guess = inspect_head(path)
             is_given = mapping != guess.mapping
             infos.append(
                 FileInfo(
@@ -256,10 +256,11 @@ class Corpus:
         mapping = self.mappings[file]
         if mapping.shape:
             return mapping
-        _, columns, head, guess = look(self.files[file])
+        _, columns, head, guess = inspect_head(self.files[file])
         raise InputError(
             f"{self.labels[file]} has no column that is known to hold conversations "
-            f"(columns found: {seen(columns, head)}). {' '.join(guess.notes)} {guess.advice}"
+            f"(columns found: {describe_columns(columns, head)}). {' '.join(guess.notes)} "
+            f"{guess.advice}"
         )
 
 

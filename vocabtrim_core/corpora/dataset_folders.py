@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vocabtrim_core.corpora.formats import FORMATS, OBJECTS, SUFFIXES, format_of, look
-from vocabtrim_core.corpora.streams import peek
+from vocabtrim_core.corpora.compression import peek
+from vocabtrim_core.corpora.formats import FORMATS, OBJECTS, SUFFIXES, format_of, inspect_head
 from vocabtrim_core.errors import InputError
 
 STATE, SPLITS = "state.json", "dataset_dict.json"  # of save_to_disk: one dataset, several
@@ -131,7 +131,7 @@ def _why_no_rows(path: Path) -> str:
     """Why one JSON object is no data; "" where conversations are recognised in it."""
     require_content(path, str(path))
     try:
-        _, _, _, guess = look(path)
+        _, _, _, guess = inspect_head(path)
     except InputError as error:
         return str(error).rstrip(".")
     return "" if guess.sure else "one JSON object, not rows"

@@ -10,10 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from vocabtrim_core.corpora.batches import Block, Shard
-from vocabtrim_core.corpora.readers import csv_files, json_array, json_lines, tables
+from vocabtrim_core.corpora.compression import require_utf8
+from vocabtrim_core.corpora.readers import (
+    arrow_files,
+    csv_files,
+    json_array,
+    json_lines,
+    parquet_files,
+)
 from vocabtrim_core.corpora.recognise import Recognition, recognise
 from vocabtrim_core.corpora.schema import ColumnMapping
-from vocabtrim_core.corpora.streams import require_utf8
 from vocabtrim_core.errors import InputError
 
 SAMPLE = 50  # rows looked at to recognise a file
@@ -49,8 +55,13 @@ def _values(name: str, read: json_array.Reader) -> Format:
 LINES = Format("JSON lines", json_lines.line_head, json_lines.line_shards, json_lines.line_blocks)
 ARRAY = _values("JSON array", json_array.array_rows)
 OBJECTS = _values("JSON objects", json_array.object_rows)
-PARQUET = Format("Parquet", tables.parquet_head, tables.parquet_shards, tables.parquet_blocks)
-ARROW = Format("Arrow", tables.arrow_head, tables.arrow_shards, tables.arrow_blocks)
+PARQUET = Format(
+    "Parquet",
+    parquet_files.parquet_head,
+    parquet_files.parquet_shards,
+    parquet_files.parquet_blocks,
+)
+ARROW = Format("Arrow", arrow_files.arrow_head, arrow_files.arrow_shards, arrow_files.arrow_blocks)
 CSV = Format("CSV", csv_files.csv_head, csv_files.csv_shards, csv_files.csv_blocks)
 FORMATS = {
     ".jsonl": LINES,
@@ -109,7 +120,7 @@ def _look_at(
     return kind, columns, head, recognise(columns, head)
 
 
-def look(path: Path) -> tuple[Format, tuple[str, ...], list[dict[str, Any]], Recognition]:
+def inspect_head(path: Path) -> tuple[Format, tuple[str, ...], list[dict[str, Any]], Recognition]:
     """The head of a file; the result is cached while size and modification time stay the same.
 
     Args:

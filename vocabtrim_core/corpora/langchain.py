@@ -16,7 +16,7 @@ CLASSES = {
 }
 
 
-def unwrapped(turn: Any) -> dict[str, Any] | None:
+def langchain_message(turn: Any) -> dict[str, Any] | None:
     """Read a message of LangChain.
 
     The forms are {"type": "ai", "content": …}, {"type": "ai", "data": {…}} and {"type":
@@ -49,16 +49,16 @@ def unwrapped(turn: Any) -> dict[str, Any] | None:
     }
 
 
-def is_wrapped(turn: Any) -> bool:
+def is_langchain(turn: Any) -> bool:
     """Whether a value is a message of LangChain.
 
     Args:
         turn: Any value.
 
     Returns:
-        True where `unwrapped` reads it.
+        True where `langchain_message` reads it.
     """
-    return unwrapped(turn) is not None
+    return langchain_message(turn) is not None
 
 
 def turns_of_langchain(turns: list[Any], role: str, content: str) -> list[Any]:
@@ -72,7 +72,7 @@ def turns_of_langchain(turns: list[Any], role: str, content: str) -> list[Any]:
     Returns:
         The messages; the list itself where not all of its turns are LangChain's.
     """
-    messages = [message for turn in turns if (message := unwrapped(turn))]
+    messages = [message for turn in turns if (message := langchain_message(turn))]
     if not turns or len(messages) < len(turns):
         return turns
     return [{**message, role: message["role"], content: message["content"]} for message in messages]

@@ -12,9 +12,9 @@ from typing import Any
 from vocabtrim_core.corpora.corpus import Corpus
 from vocabtrim_core.corpora.dataset_folders import DatasetFiles, files_in, require_content
 from vocabtrim_core.corpora.file_names import label_of
-from vocabtrim_core.corpora.fitting import require_fitting
-from vocabtrim_core.corpora.formats import SUFFIXES, look
-from vocabtrim_core.corpora.places import message_keys
+from vocabtrim_core.corpora.formats import SUFFIXES, inspect_head
+from vocabtrim_core.corpora.mapping_checks import check_mapping
+from vocabtrim_core.corpora.message_paths import message_keys
 from vocabtrim_core.corpora.schema import DEFAULTS, ColumnMapping
 from vocabtrim_core.corpora.skips import NoConversationsError
 from vocabtrim_core.errors import InputError
@@ -52,7 +52,7 @@ def open_corpus(
         if not path.stat().st_size:
             raise InputError(f"{_called(path)} is empty; give a file with conversations in it.")
         require_content(path, _called(path))
-        _, columns, head, guess = look(path)
+        _, columns, head, guess = inspect_head(path)
         if not head:
             _explain(path)
         file_mapping = _keyed(mapping.over(guess.mapping), head) if mapping else guess.mapping
@@ -67,7 +67,7 @@ def open_corpus(
                 f"{', '.join(columns)}); map the columns it has."
             )
         if mapping:
-            require_fitting(file_mapping, guess, head, _called(path))
+            check_mapping(file_mapping, guess, head, _called(path))
         mappings.append(file_mapping)
     return Corpus(
         name or _name(paths, inputs.files),

@@ -12,19 +12,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from vocabtrim_core.corpora.batches import UnusableError
-from vocabtrim_core.corpora.calls import call_in_text, calls_from, says_call
-from vocabtrim_core.corpora.loss_flags import is_untrained
-from vocabtrim_core.corpora.parts import (
+from vocabtrim_core.corpora.content_parts import (
     CALL_PARTS,
     RESULT_PARTS,
     TEXT_PARTS,
     THOUGHT_PARTS,
     kind_in,
     text_in,
-    typed,
+    with_type,
 )
+from vocabtrim_core.corpora.loss_flags import is_untrained
 from vocabtrim_core.corpora.reasoning import reasoning_in, why_unread
-from vocabtrim_core.corpora.unread import CALLS, note_unread
+from vocabtrim_core.corpora.tool_calls import calls_from, is_call_role, move_call_from_text
+from vocabtrim_core.corpora.unread_keys import CALLS, note_unread
 
 
 def read_message(
@@ -56,8 +56,8 @@ def read_message(
     elif value is not None and not isinstance(value, str):
         message["content"] = plain_text(value, keys[1], remarks)
     if role == "assistant":
-        if isinstance(value, str) and turn.get(keys[0]) != role and says_call(turn[keys[0]]):
-            call_in_text(value, message)
+        if isinstance(value, str) and turn.get(keys[0]) != role and is_call_role(turn[keys[0]]):
+            move_call_from_text(value, message)
         _other_answers(turn, value, message, remarks)
         _carry_answer(turn, message, messages, remarks)
         note_unread(turn, keys, remarks)
@@ -128,7 +128,7 @@ def _from_parts(
         for parts_so_far in (texts, thoughts, calls):
             parts_so_far.clear()
 
-    for part in map(typed, parts):
+    for part in map(with_type, parts):
         kind = part.get("type") if isinstance(part, dict) else "text"
         kind = "text" if kind is None and isinstance(part.get("text"), str) else kind
         if kind in THOUGHT_PARTS and (why := why_unread(part)):

@@ -46,7 +46,7 @@ class Preview:
     tools: list[Any] | None = None
 
     @property
-    def said(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[str, ...]:
         """What does not count because it is not in the text, a sentence each."""
         if self.refused:
             return (f"The chat template refuses this conversation: {self.refused}",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vocabtrim_core.corpora.batches import MessageBatch
-from vocabtrim_core.corpora.parts import text_in
+from vocabtrim_core.corpora.content_parts import text_in
 from vocabtrim_core.corpora.skips import SkipReport
 
 # Texts (vLLM, DeepSeek, gpt-oss), then lists of objects: `reasoning_details` of OpenRouter,

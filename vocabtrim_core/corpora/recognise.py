@@ -29,20 +29,20 @@ from vocabtrim_core.corpora.column_names import (
     has_chat_marks,
     is_label,
 )
-from vocabtrim_core.corpora.items import are_items
-from vocabtrim_core.corpora.labelled import labelled_turns
-from vocabtrim_core.corpora.places import (
+from vocabtrim_core.corpora.message_paths import (
     CONVERSATIONS,
     HISTORY,
     KEYS,
     chats_among,
     ends_open,
-    find_places,
+    find_message_paths,
     list_of_calls,
     list_of_pairs,
     list_of_texts,
 )
+from vocabtrim_core.corpora.response_items import are_items
 from vocabtrim_core.corpora.schema import ColumnMapping, from_text, value_at
+from vocabtrim_core.corpora.speaker_labels import labelled_turns
 from vocabtrim_core.corpora.unrecognised import explain_unrecognised
 
 
@@ -98,7 +98,9 @@ class _Guess:
                 del self.chats[name]
         self.lists = [name for name in columns_left if list_of_texts(sample, name)]
         self.histories = [name for name in columns_left if list_of_pairs(sample, name)]
-        self.nested = find_places([name for name in columns_left if name not in self.chats], sample)
+        self.nested = find_message_paths(
+            [name for name in columns_left if name not in self.chats], sample
+        )
         self.base = ColumnMapping(
             domain=next((n for n in columns_named(DOMAINS, self.texts) if is_label(sample, n)), ""),
             system=first_named(SYSTEMS, [name for name in columns_left if all_text(sample, name)]),

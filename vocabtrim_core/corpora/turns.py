@@ -12,11 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from vocabtrim_core.corpora.batches import UnusableError, canonical_role
-from vocabtrim_core.corpora.calls import calls_from
-from vocabtrim_core.corpora.labelled import labelled_turns
-from vocabtrim_core.corpora.langchain import unwrapped
-from vocabtrim_core.corpora.pairs import as_messages
-from vocabtrim_core.corpora.parts import kind_in
+from vocabtrim_core.corpora.content_parts import kind_in
+from vocabtrim_core.corpora.langchain import langchain_message
 from vocabtrim_core.corpora.schema import (
     ColumnMapping,
     as_list,
@@ -24,6 +21,9 @@ from vocabtrim_core.corpora.schema import (
     unread_because,
     value_at,
 )
+from vocabtrim_core.corpora.speaker_keys import as_messages
+from vocabtrim_core.corpora.speaker_labels import labelled_turns
+from vocabtrim_core.corpora.tool_calls import calls_from
 from vocabtrim_core.corpora.trees import CURRENT, is_object_of_turns, turns_of_object
 
 NO_WINNER = "no winner of the two answers (a tie, or none named)"
@@ -207,7 +207,7 @@ def _answer(response: Any, mapping: ColumnMapping) -> list[dict[str, Any]]:
         return []
     if turns := _listed(response, mapping):
         return turns
-    if message := unwrapped(response):
+    if message := langchain_message(response):
         response = message
     if isinstance(response, dict) and (mapping.role in response or mapping.content in response):
         return [{mapping.role: "assistant", **response}]

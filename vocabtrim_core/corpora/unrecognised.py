@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from vocabtrim_core.corpora.column_contents import message_key_options
 from vocabtrim_core.corpora.column_names import PROMPTS, columns_named, why_unread
-from vocabtrim_core.corpora.seen import odd_messages
 from vocabtrim_core.corpora.skips import remedy_of
 
 UNRECOGNISED = "No column was recognised."
@@ -34,7 +34,7 @@ def explain_unrecognised(
     if reason := next(filter(None, (why_unread(sample, name) for name in texts)), ""):
         remedy = remedy_of(reason)
         return f"{reason}.", f"{remedy[:1].upper()}{remedy[1:]}."
-    if odd := next(filter(None, (odd_messages(sample, name) for name in columns)), ""):
+    if odd := next(filter(None, (message_key_options(sample, name) for name in columns)), ""):
         return UNRECOGNISED, f"Map the keys of its objects: {odd}."
     if len(texts) > 1:
         prompt = prompts[0] if prompts else texts[0]

@@ -89,7 +89,7 @@ def read_rows(
                 batch.messages(i), recipe.rule, tools=batch.tools(i), **options
             )
         except RefusedError as error:
-            rendered.refused[i] = error.said
+            rendered.refused[i] = error.reason
         except InputError as error:
             rendered.refused[i] = str(error).rstrip(".")
     return rendered

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import UNSET, At, Kind, Leaf, builtins_of
+from vocabtrim_core.fields.codec import builtins_of
+from vocabtrim_core.fields.leaf import UNSET, Kind, Leaf, ReadContext
 
 
 def integer(text: str) -> int:
@@ -154,7 +155,7 @@ class Share(Kind):
         """See `Kind.session`."""
         return {leaf.widget: percent_of(value)}
 
-    def from_session(self, leaf: Leaf, session: Mapping[str, Any], at: At) -> Any:
+    def from_session(self, leaf: Leaf, session: Mapping[str, Any], at: ReadContext) -> Any:
         """See `Kind.from_session`."""
         return share_of(session[leaf.widget])
 
@@ -175,7 +176,7 @@ class Flag(Kind):
         """See `Kind.argv`."""
         return [leaf.flag]
 
-    def from_argv(self, leaf: Leaf, arguments: Namespace, at: At) -> Any:
+    def from_argv(self, leaf: Leaf, arguments: Namespace, at: ReadContext) -> Any:
         """See `Kind.from_argv`; a switch that begins with --no- gives False."""
         given = getattr(arguments, leaf.dest, None)
         return not leaf.flag.startswith("--no-") if given else UNSET
@@ -192,7 +193,7 @@ class Several(Kind):
         """See `Kind.argv`."""
         return [leaf.flag, *map(self.show, value)] if value else []
 
-    def resolve(self, value: Any, at: At) -> Any:
+    def resolve(self, value: Any, at: ReadContext) -> Any:
         """See `Kind.resolve`."""
         return tuple(value)
 
@@ -208,7 +209,7 @@ class Repeated(Several):
 class Key(Kind):
     """The key of counts; its option takes a key or a file, as `find_counts` does."""
 
-    def resolve(self, value: Any, at: At) -> Any:
+    def resolve(self, value: Any, at: ReadContext) -> Any:
         """See `Kind.resolve`."""
         from vocabtrim_core.counts_store import find_counts
 
@@ -218,7 +219,7 @@ class Key(Kind):
 class Keys(Several):
     """Keys of counts, with commas between them in addresses."""
 
-    def resolve(self, value: Any, at: At) -> Any:
+    def resolve(self, value: Any, at: ReadContext) -> Any:
         """See `Kind.resolve`."""
         return tuple(KEY.resolve(spec, at) for spec in value)
 

@@ -4,7 +4,6 @@ Sizes are drawn on a log axis unless stated otherwise, shares in percent. Each m
 figures of one subject.
 """
 
-from vocabtrim_core.figures.base import DARK, LIGHT, Palette, layout, log_sizes, size_axis
 from vocabtrim_core.figures.breakdown import BreakdownInfo, breakdown_figure, breakdown_info
 from vocabtrim_core.figures.domains import DomainLine, domains_figure, domains_info
 from vocabtrim_core.figures.frontier import FrontierInfo, frontier_figure, frontier_info
@@ -16,6 +15,7 @@ from vocabtrim_core.figures.landscape import (
     landscape_figure,
     landscape_info,
 )
+from vocabtrim_core.figures.style import DARK, LIGHT, Palette, layout, log_sizes, size_axis
 from vocabtrim_core.figures.trials import TrialsInfo, trials_figure, trials_info
 
 __all__ = [

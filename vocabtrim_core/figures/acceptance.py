@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, layout
-from vocabtrim_core.figures.throughput import (
+from vocabtrim_core.figures.measurements import (
     DASHES,
     error_bars,
     interval_text,
@@ -17,6 +16,7 @@ from vocabtrim_core.figures.throughput import (
     rows_of,
     styles_of,
 )
+from vocabtrim_core.figures.style import LIGHT, Palette, layout, log_ticks
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.statistics import RatioInterval
 
@@ -95,12 +95,8 @@ def length_figure(info: LengthInfo, palette: Palette = LIGHT) -> go.Figure:
         )
     layout(figure, palette, height=380, showlegend=len(info.lines) > 1)
     ks = sorted({k for line in info.lines for k in line.ks})
-    figure.update_xaxes(
-        type="log",
-        title_text="Draft vocabulary size k, tokens",
-        tickvals=ks,
-        ticktext=[f"{k:,}" for k in ks],
-    )
+    title = "Draft vocabulary size k, tokens"
+    figure.update_xaxes(title_text=title, **log_ticks(ks))
     figure.update_yaxes(title_text="Acceptance length, tokens per cycle")
     return figure
 

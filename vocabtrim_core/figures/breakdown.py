@@ -7,7 +7,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from vocabtrim_core.draft_cost import DraftArchitecture
-from vocabtrim_core.figures.base import LIGHT, Palette, layout
+from vocabtrim_core.figures.style import LIGHT, Palette, layout
 
 
 class BreakdownInfo(NamedTuple):

@@ -8,14 +8,16 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import (
+from vocabtrim_core.figures.style import (
     LIGHT,
     Palette,
-    clear,
+    add_band,
     layout,
     log_sizes,
     mark_size,
     size_axis,
+    translucent,
+    whiskers,
 )
 from vocabtrim_core.forecast.throughput import Forecast
 from vocabtrim_core.serving.calibration import CalibrationCheck
@@ -99,16 +101,8 @@ def measured_figure(info: MeasuredInfo, palette: Palette = LIGHT) -> go.Figure:
         The figure.
     """
     figure = go.Figure()
-    figure.add_scatter(
-        x=np.concatenate([info.k, info.k[::-1]]),
-        y=np.concatenate([info.high, info.low[::-1]]),
-        fill="toself",
-        fillcolor=clear(palette.accent, 0.18),
-        line={"width": 0},
-        mode="lines",
-        name="Forecast from all sizes",
-        hoverinfo="skip",
-    )
+    fill = translucent(palette.accent, 0.18)
+    add_band(figure, info.k, info.low, info.high, fill, "Forecast from all sizes")
     figure.add_scatter(
         x=info.k,
         y=info.middle,
@@ -131,14 +125,13 @@ def measured_figure(info: MeasuredInfo, palette: Palette = LIGHT) -> go.Figure:
             mode="markers",
             name=name,
             marker={"size": 13, "symbol": symbol, "color": palette.warn, "line": {"width": 2}},
-            error_y={
-                "type": "data",
-                "array": np.array(info.most)[rows] - predicted,
-                "arrayminus": predicted - np.array(info.least)[rows],
-                "color": palette.warn,
-                "thickness": 1.2,
-                "width": 7,
-            },
+            error_y=whiskers(
+                np.array(info.most)[rows] - predicted,
+                predicted - np.array(info.least)[rows],
+                colour=palette.warn,
+                thickness=1.2,
+                width=7,
+            ),
             hovertemplate="%{x:,} tokens<br>predicted %{y:,.1f} tokens/s<extra></extra>",
         )
     figure.add_scatter(
@@ -147,13 +140,7 @@ def measured_figure(info: MeasuredInfo, palette: Palette = LIGHT) -> go.Figure:
         mode="markers",
         name="Measured, 95 % interval",
         marker={"size": 10, "color": palette.ink},
-        error_y={
-            "type": "data",
-            "array": info.half,
-            "color": palette.ink,
-            "thickness": 1.5,
-            "width": 5,
-        },
+        error_y=whiskers(info.half, colour=palette.ink, width=5),
         hovertemplate="%{x:,} tokens<br>measured %{y:,.1f} tokens/s<extra></extra>",
     )
     layout(figure, palette, height=420, hovermode="closest")

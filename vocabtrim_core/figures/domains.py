@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, layout, log_sizes, size_axis
+from vocabtrim_core.figures.style import LIGHT, Palette, layout, log_sizes, size_axis
 from vocabtrim_core.tradeoff import Choice, TradeOff
 
 

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, mark_size, size_axis
+from vocabtrim_core.figures.style import (
+    LIGHT,
+    Palette,
+    add_band,
+    layout,
+    log_ticks,
+    mark_size,
+    size_axis,
+    translucent,
+    whiskers,
+)
 from vocabtrim_core.forecast.concurrency import StreamGain
 from vocabtrim_core.forecast.evidence import Checked
 from vocabtrim_core.forecast.head_format import HeadBytes
@@ -47,15 +58,12 @@ def evidence_figure(rows: Sequence[Checked], palette: Palette = LIGHT) -> go.Fig
         figure.add_scatter(
             x=[100 * (row.evidence.observed or 0.0) for row in of_kind],
             y=[100 * band.middle for band in bands],
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [100 * (band.high - band.middle) for band in bands],
-                "arrayminus": [100 * (band.middle - band.low) for band in bands],
-                "color": clear(colour, 0.45),
-                "thickness": 1.5,
-                "width": 0,
-            },
+            error_y=whiskers(
+                [100 * (band.high - band.middle) for band in bands],
+                [100 * (band.middle - band.low) for band in bands],
+                colour=translucent(colour, 0.45),
+                width=0,
+            ),
             mode="markers",
             name=name,
             marker={"size": 10, "color": colour, "symbol": symbol},
@@ -91,44 +99,31 @@ def streams_figure(points: Sequence[StreamGain], palette: Palette = LIGHT) -> go
     known = [(point.streams, point.gain) for point in points if point.gain]
     streams = [n for n, _ in known]
     figure = go.Figure()
-    figure.add_scatter(
-        x=[*streams, *streams[::-1]],
-        y=[
-            *(100 * gain.high for _, gain in known),
-            *(100 * gain.low for _, gain in reversed(known)),
-        ],
-        fill="toself",
-        fillcolor=clear(palette.accent, 0.25),
-        line={"width": 0},
-        mode="lines",
-        name="90 % band",
-        hoverinfo="skip",
-    )
+    low, middle, high = 100 * np.array([gain for _, gain in known]).reshape(-1, 3).T
+    add_band(figure, streams, low, high, translucent(palette.accent, 0.25), "90 % band")
     figure.add_scatter(
         x=streams,
-        y=[100 * gain.middle for _, gain in known],
+        y=middle,
         mode="lines+markers",
         name="Expected",
         line={"color": palette.accent, "width": 3},
-        customdata=[[100 * gain.low, 100 * gain.high] for _, gain in known],
+        customdata=np.stack([low, high], axis=1),
         hovertemplate="<b>%{x} sequences at once</b><br>%{y:+.1f}% (%{customdata[0]:+.1f} to "
         "%{customdata[1]:+.1f})<extra></extra>",
     )
     layout(figure, palette, height=320)
-    figure.update_xaxes(
-        title_text="Sequences decoded together", type="log", tickvals=streams, ticktext=streams
-    )
+    figure.update_xaxes(title_text="Sequences decoded together", **log_ticks(streams))
     figure.update_yaxes(title_text="Gain in tokens per second", ticksuffix="%", zeroline=True)
     return figure
 
 
 def head_bytes_figure(
-    found: HeadBytes, k: int, cases: Sequence[tuple[int, str]] = (), palette: Palette = LIGHT
+    head_bytes: HeadBytes, k: int, cases: Sequence[tuple[int, str]] = (), palette: Palette = LIGHT
 ) -> go.Figure:
     """Share of the full bf16 head's bytes that each format saves, over k.
 
     Args:
-        found: Bytes per cycle by format.
+        head_bytes: Bytes per cycle by format.
         k: The size that is marked.
         cases: Sizes that people serve, with a label each.
         palette: Colours.
@@ -138,19 +133,19 @@ def head_bytes_figure(
     """
     figure = go.Figure()
     styles = {"bf16": "solid", "fp8": "dash", "int4": "dot"}
-    for name, read in found.by_format.items():
+    for name, step_bytes in head_bytes.by_format.items():
         figure.add_scatter(
-            x=found.k,
-            y=100 * (1 - read / found.full),
+            x=head_bytes.k,
+            y=100 * (1 - step_bytes / head_bytes.full),
             mode="lines",
             name=f"{name} head",
             line={"color": palette.accent, "width": 3, "dash": styles.get(name, "solid")},
-            customdata=(found.full - read) / 1e9,
+            customdata=(head_bytes.full - step_bytes) / 1e9,
             hovertemplate=f"<b>%{{x:,}} tokens, {name}</b><br>%{{y:.1f}}% of the bytes saved, "
             "%{customdata:.2f} GB a cycle<extra></extra>",
         )
     layout(figure, palette, height=360)
-    size_axis(figure, int(found.k[-1]))
+    size_axis(figure, int(head_bytes.k[-1]))
     for size, label in ((k, f"{k:,}"), *cases):
         mark_size(figure, size, label, palette)
     figure.update_yaxes(title_text="Head bytes saved per cycle", ticksuffix="%", range=[0, 102])

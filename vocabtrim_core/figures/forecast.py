@@ -8,7 +8,16 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, log_sizes, size_axis
+from vocabtrim_core.figures.style import (
+    LIGHT,
+    Palette,
+    add_band,
+    dot,
+    layout,
+    log_sizes,
+    size_axis,
+    translucent,
+)
 from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.paper_check import PaperCheck
 from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
@@ -143,16 +152,8 @@ def acceptance_figure(info: AcceptanceInfo, palette: Palette = LIGHT) -> go.Figu
         The figure.
     """
     figure = go.Figure()
-    figure.add_scatter(
-        x=np.concatenate([info.k, info.k[::-1]]),
-        y=np.concatenate([info.high, info.low[::-1]]),
-        fill="toself",
-        fillcolor=clear(palette.accent, 0.25),
-        line={"width": 0},
-        mode="lines",
-        name="Acceptance length, 90 % band",
-        hoverinfo="skip",
-    )
+    fill = translucent(palette.accent, 0.25)
+    add_band(figure, info.k, info.low, info.high, fill, "Acceptance length, 90 % band")
     figure.add_scatter(
         x=info.k,
         y=info.ceiling,
@@ -280,16 +281,8 @@ def paper_figure(checks: Sequence[PaperCheck], palette: Palette = LIGHT) -> go.F
     """
     ends = [0, 22]
     figure = go.Figure()
-    figure.add_scatter(
-        x=[*ends, *ends[::-1]],
-        y=[ends[0] - 1, ends[1] - 1, ends[1] + 1, ends[0] + 1],
-        fill="toself",
-        fillcolor=clear(palette.muted, 0.16),
-        line={"width": 0},
-        mode="lines",
-        name="Within one point",
-        hoverinfo="skip",
-    )
+    low, high = ([end + error for end in ends] for error in (-1, 1))
+    add_band(figure, ends, low, high, translucent(palette.muted, 0.16), "Within one point")
     for fitted, name, symbol in (
         (False, "Predicted", "circle"),
         (True, "Fitted on", "circle-open"),
@@ -303,12 +296,7 @@ def paper_figure(checks: Sequence[PaperCheck], palette: Palette = LIGHT) -> go.F
             text=[c.task for c in of_kind],
             textposition=[PAPER_TEXT_AT.get(c.task, "top left") for c in of_kind],
             textfont={"color": palette.ink, "size": 12},
-            marker={
-                "size": 12,
-                "symbol": symbol,
-                "color": palette.accent,
-                "line": {"width": 2.5, "color": palette.accent},
-            },
+            marker=dot(12, symbol, palette.accent, 2.5),
             customdata=[[c.k, 100 * (c.predicted - c.observed)] for c in of_kind],
             hovertemplate="<b>%{text}</b>, %{customdata[0]:,} tokens<br>observed %{x:+.2f}%"
             "<br>predicted %{y:+.2f}%<br>error %{customdata[1]:+.2f} points<extra></extra>",

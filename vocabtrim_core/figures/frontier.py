@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, layout, log_sizes
+from vocabtrim_core.figures.style import LIGHT, Palette, dot, layout, log_sizes
 from vocabtrim_core.tradeoff import Choice, TradeOff
 
 
@@ -71,13 +71,13 @@ def frontier_figure(
     )
     figure = go.Figure()
     for kind, (name, marker) in enumerate(zip(FRONTIER_KINDS, styles, strict=True)):
-        these = info.kind == kind
-        if not these.any():
+        of_kind = info.kind == kind
+        if not of_kind.any():
             continue
         figure.add_scatter(
-            x=100 * info.reduction[these],
-            y=100 * info.coverage[these],
-            customdata=info.k[these],
+            x=100 * info.reduction[of_kind],
+            y=100 * info.coverage[of_kind],
+            customdata=info.k[of_kind],
             mode="markers",
             name=name,
             marker=marker,
@@ -94,12 +94,7 @@ def frontier_figure(
             text=[f"{chosen.k:,}"],
             textposition="top right",
             textfont={"color": palette.ink, "size": 13},
-            marker={
-                "color": palette.ink,
-                "symbol": "circle-open",
-                "size": 15,
-                "line": {"width": 2},
-            },
+            marker=dot(15, "circle-open", palette.ink),
             hovertemplate="<b>%{customdata:,} tokens</b>, chosen<extra></extra>",
         )
     if info.floor > 0:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, layout
+from vocabtrim_core.figures.style import LIGHT, Palette, layout, log_ticks
 from vocabtrim_core.tradeoff import TradeOff
 
 CONTOURS = (1_000, 5_000, 10_000, 20_000, 50_000, 100_000)  # sizes with a line of their own
@@ -186,10 +186,5 @@ def alpha_path_figure(info: AlphaPathInfo, palette: Palette = LIGHT) -> go.Figur
     layout(figure, palette, height=400)
     figure.update_xaxes(title_text="Coverage weight alpha")
     ticks = [m * 10**e for e in range(6) for m in (1, 2, 5)]
-    figure.update_yaxes(
-        type="log",
-        title_text="Best size k*, tokens",
-        tickvals=ticks,
-        ticktext=[f"{tick:,}" for tick in ticks],
-    )
+    figure.update_yaxes(title_text="Best size k*, tokens", **log_ticks(ticks))
     return figure

@@ -7,11 +7,20 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, log_sizes, size_axis
+from vocabtrim_core.figures.style import (
+    LIGHT,
+    Palette,
+    add_band,
+    layout,
+    log_sizes,
+    size_axis,
+    translucent,
+    whiskers,
+)
 from vocabtrim_core.serving.latency_probe import Probe
 
 
-class LatencyInfo(NamedTuple):
+class StepLatencyInfo(NamedTuple):
     """Times of one batch size in seconds. The predictions pass through the time at the largest k.
 
     Attributes:
@@ -31,7 +40,7 @@ class LatencyInfo(NamedTuple):
     moved: np.ndarray
 
 
-def latency_info(probe: Probe, batch: int) -> LatencyInfo:
+def latency_info(probe: Probe, batch: int) -> StepLatencyInfo:
     """Gather the rows of a batch size and both predictions.
 
     Args:
@@ -44,7 +53,7 @@ def latency_info(probe: Probe, batch: int) -> LatencyInfo:
     rows = probe.at(batch)
     full, shape = rows[-1], probe.architecture
     sizes = log_sizes(full.k, *(row.k for row in rows))
-    return LatencyInfo(
+    return StepLatencyInfo(
         batch,
         f"{probe.device}, {probe.dtype}",
         np.array(
@@ -68,7 +77,7 @@ def latency_info(probe: Probe, batch: int) -> LatencyInfo:
     )
 
 
-def latency_figure(info: LatencyInfo, palette: Palette = LIGHT) -> go.Figure:
+def latency_figure(info: StepLatencyInfo, palette: Palette = LIGHT) -> go.Figure:
     """Draw the measured step with intervals, and the two predictions as lines.
 
     Args:
@@ -93,16 +102,7 @@ def latency_figure(info: LatencyInfo, palette: Palette = LIGHT) -> go.Figure:
         )
     k, *times = info.rows.T
     step, low, high, head, layer, fusion, pick = (1e3 * column for column in times)
-    figure.add_scatter(
-        x=np.concatenate([k, k[::-1]]),
-        y=np.concatenate([high, low[::-1]]),
-        fill="toself",
-        fillcolor=clear(palette.accent, 0.2),
-        line={"width": 0},
-        mode="lines",
-        showlegend=False,
-        hoverinfo="skip",
-    )
+    add_band(figure, k, low, high, translucent(palette.accent, 0.2))
     figure.add_scatter(
         x=k,
         y=step,
@@ -110,14 +110,7 @@ def latency_figure(info: LatencyInfo, palette: Palette = LIGHT) -> go.Figure:
         name="Draft step, measured",
         line={"color": palette.accent, "width": 3},
         marker={"size": 9, "color": palette.accent},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": high - step,
-            "arrayminus": step - low,
-            "color": palette.accent,
-            "thickness": 1.5,
-        },
+        error_y=whiskers(high - step, step - low, colour=palette.accent),
         customdata=np.stack([low, high, head, layer, fusion, pick], axis=1),
         hovertemplate="<b>%{x:,} tokens</b><br>step %{y:.3f} ms (95 % interval %{customdata[0]:.3f}"
         " to %{customdata[1]:.3f})<br>head %{customdata[2]:.3f}, layer %{customdata[3]:.3f}, "
@@ -132,7 +125,7 @@ def latency_figure(info: LatencyInfo, palette: Palette = LIGHT) -> go.Figure:
     return figure
 
 
-def latency_alt(info: LatencyInfo) -> str:
+def latency_alt(info: StepLatencyInfo) -> str:
     """Describe the figure for those who cannot see it.
 
     Args:

@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout
-from vocabtrim_core.figures.throughput import (
+from vocabtrim_core.figures.measurements import (
     error_bars,
     interval_text,
     ordered,
@@ -15,6 +14,7 @@ from vocabtrim_core.figures.throughput import (
     rows_of,
     styles_of,
 )
+from vocabtrim_core.figures.style import LIGHT, Palette, dot, layout, log_ticks, translucent
 from vocabtrim_core.serving.measurement import Latency, Measurement
 from vocabtrim_core.serving.statistics import RatioInterval, interval
 
@@ -100,12 +100,7 @@ def concurrency_figure(info: ConcurrencyInfo, palette: Palette = LIGHT) -> go.Fi
         )
     layout(figure, palette, height=380)
     ticks = sorted({at for line in info.lines for at in line.concurrencies})
-    figure.update_xaxes(
-        type="log",
-        title_text="Requests at once",
-        tickvals=ticks,
-        ticktext=[f"{tick:,}" for tick in ticks],
-    )
+    figure.update_xaxes(title_text="Requests at once", **log_ticks(ticks))
     figure.update_yaxes(title_text="Output tokens per second", rangemode="tozero", tickformat=",")
     return figure
 
@@ -129,7 +124,7 @@ class LatencyRow(NamedTuple):
     first: Latency | None
 
 
-class LatencyInfo(NamedTuple):
+class RequestLatencyInfo(NamedTuple):
     """Times of a request.
 
     Attributes:
@@ -139,7 +134,7 @@ class LatencyInfo(NamedTuple):
     rows: tuple[LatencyRow, ...]
 
 
-def latency_info(measurement: Measurement, concurrency: int) -> LatencyInfo:
+def latency_info(measurement: Measurement, concurrency: int) -> RequestLatencyInfo:
     """Gather the configurations whose requests were timed.
 
     Args:
@@ -154,11 +149,11 @@ def latency_info(measurement: Measurement, concurrency: int) -> LatencyInfo:
         for row, kind in rows_of(measurement, concurrency)
         if row.latency or row.first_token
     ]
-    return LatencyInfo(tuple(rows))
+    return RequestLatencyInfo(tuple(rows))
 
 
 def latency_figure(
-    info: LatencyInfo, palette: Palette = LIGHT, *, first_token: bool = False
+    info: RequestLatencyInfo, palette: Palette = LIGHT, *, first_token: bool = False
 ) -> go.Figure:
     """Draw median, mean and 95th percentile of the requests' times.
 
@@ -179,7 +174,7 @@ def latency_figure(
             y=[label, label],
             mode="lines",
             hoverinfo="skip",
-            line={"color": clear(palette.accent, 0.35), "width": 8},
+            line={"color": translucent(palette.accent, 0.35), "width": 8},
             showlegend=False,
         )
     for name, symbol in (("p50", "circle"), ("mean", "diamond-open"), ("p95", "line-ns-open")):
@@ -188,12 +183,7 @@ def latency_figure(
             y=[label for label, _ in rows],
             mode="markers",
             name={"p50": "Median", "mean": "Mean", "p95": "95th percentile"}[name],
-            marker={
-                "size": 11,
-                "symbol": symbol,
-                "color": palette.accent,
-                "line": {"width": 2.5, "color": palette.accent},
-            },
+            marker=dot(11, symbol, palette.accent, 2.5),
             hovertemplate="%{x:,.1f} ms",
         )
     layout(figure, palette, height=120 + 46 * max(len(rows), 1))

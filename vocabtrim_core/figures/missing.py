@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, layout
+from vocabtrim_core.figures.style import LIGHT, Palette, layout
 from vocabtrim_core.generalization.missing import Group, Missing
 
 

@@ -8,7 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, mark_size
+from vocabtrim_core.figures.style import (
+    LIGHT,
+    Palette,
+    add_band,
+    layout,
+    log_ticks,
+    mark_size,
+    translucent,
+    whiskers,
+)
 from vocabtrim_core.generalization.uncertainty import Optimism
 
 
@@ -63,16 +72,7 @@ def stability_figure(info: StabilityInfo, palette: Palette = LIGHT) -> go.Figure
         (25, 75, "Half of them", 0.28),
     ):
         ends = np.percentile(info.ks, [low, high], axis=1)
-        figure.add_scatter(
-            x=np.concatenate([x, x[::-1]]),
-            y=np.concatenate([ends[1], ends[0][::-1]]),
-            fill="toself",
-            fillcolor=clear(palette.accent, opacity),
-            line={"width": 0},
-            name=name,
-            hoverinfo="skip",
-            mode="lines",
-        )
+        add_band(figure, x, ends[0], ends[1], translucent(palette.accent, opacity), name)
     figure.add_scatter(
         x=x,
         y=np.median(info.ks, axis=1),
@@ -93,26 +93,16 @@ def stability_figure(info: StabilityInfo, palette: Palette = LIGHT) -> go.Figure
         mode="markers",
         name="All conversations, with its interval",
         marker={"size": 12, "symbol": "diamond", "color": palette.ink},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "color": palette.ink,
-            "thickness": 2,
-            "array": [high - info.k if bounded else 0],
-            "arrayminus": [info.k - low],
-        },
+        error_y=whiskers(
+            [high - info.k if bounded else 0], [info.k - low], colour=palette.ink, thickness=2
+        ),
         hovertemplate=f"all {x[-1]:,} conversations<br><b>k* {info.k:,}</b>, with unlimited "
         f"ones {known}<extra></extra>",
     )
     layout(figure, palette, height=400)
     ticks = [b * 10**e for e in range(1, 9) for b in (1, 2, 5)]
     ticks = [t for t in ticks if x[0] * 0.9 <= t <= x[-1] * 1.1]
-    figure.update_xaxes(
-        type="log",
-        title_text="Conversations in the sample (log scale)",
-        tickvals=ticks,
-        ticktext=[f"{tick:,}" for tick in ticks],
-    )
+    figure.update_xaxes(title_text="Conversations in the sample (log scale)", **log_ticks(ticks))
     figure.update_yaxes(title_text="Best size k*, tokens", tickformat=",")
     return figure
 

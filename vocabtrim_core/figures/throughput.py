@@ -1,170 +1,27 @@
 """Measured tokens per second, and gains over a baseline.
 
-Intervals are the 95 % ones of `serving.statistics`; a single run has none, and none is drawn.
-"""
+Intervals are the 95 % ones of `serving.statistics`; a single run has none, and none is drawn."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, layout
-from vocabtrim_core.forecast.paper import SHIPPED_K
-from vocabtrim_core.serving.measurement import Configuration, Measurement
+from vocabtrim_core.figures.measurements import (
+    NONE,
+    baseline_name,
+    colour_of,
+    error_bars,
+    interval_text,
+    names_of,
+    rows_of,
+)
+from vocabtrim_core.figures.style import LIGHT, Palette, layout
+from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.statistics import RatioInterval, interval
-from vocabtrim_core.serving.summary import Row, drafts_nothing, summary
-from vocabtrim_core.wording import EARLIER_DEMO, signed
-
-NONE, FULL, SHIPPED, DRAFT = "none", "full", "shipped", "draft"  # roles of a configuration
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
-
-
-def role(measurement: Measurement, configuration: Configuration) -> str:
-    """Classify a configuration as one of the baselines or as a draft.
-
-    Args:
-        measurement: Its measurement.
-        configuration: The configuration.
-
-    Returns:
-        `NONE` (no speculation), `FULL` (V tokens), `SHIPPED` (32,000 tokens) or `DRAFT`.
-    """
-    if drafts_nothing(configuration):
-        return NONE
-    if configuration.k is not None and configuration.k == measurement.vocab_size:
-        return FULL
-    return SHIPPED if configuration.k == SHIPPED_K else DRAFT
-
-
-def ordered(measurement: Measurement) -> list[Configuration]:
-    """Order the configurations: no speculation, then from the largest size to the smallest.
-
-    Args:
-        measurement: The measurement.
-
-    Returns:
-        The configurations; those of unknown size come last.
-    """
-    return sorted(
-        measurement.configurations, key=lambda c: (not drafts_nothing(c), -(c.k or 0), c.label)
-    )
-
-
-def _colour(kind: str, palette: Palette) -> str:
-    return {NONE: palette.parts[0], FULL: palette.parts[2], SHIPPED: palette.parts[1]}.get(
-        kind, palette.accent
-    )
-
-
-def styles_of(roles: Sequence[str], palette: Palette) -> list[dict[str, Any]]:
-    """Choose line styles: baselines in grey as in the bars, drafts told apart by dashes.
-
-    Args:
-        roles: The role of each line.
-        palette: The colours.
-
-    Returns:
-        Plotly's `line`, one per role.
-    """
-    dashes = itertools.cycle(DASHES)
-    return [
-        {
-            "color": _colour(kind, palette),
-            "width": 2.5,
-            "dash": next(dashes) if kind == DRAFT else "solid",
-        }
-        for kind in roles
-    ]
-
-
-def baseline_name(measurement: Measurement, kind: str) -> str:
-    """Name a baseline as `serving.statistics` does.
-
-    Args:
-        measurement: The measurement.
-        kind: Its role.
-
-    Returns:
-        The name.
-    """
-    size = measurement.vocab_size
-    return {NONE: "no speculation", SHIPPED: f"{SHIPPED_K:,}"}.get(kind, f"{size or 0:,}")
-
-
-def rows_of(measurement: Measurement, concurrency: int) -> list[tuple[Row, str]]:
-    """Summarise the configurations with a run that did not fail.
-
-    Args:
-        measurement: The measurement.
-        concurrency: Requests at once.
-
-    Returns:
-        (row, role) of each, in the order of `ordered`.
-    """
-    rows = {row.label: row for row in summary(measurement, concurrency) if row.runs}
-    candidates = [(rows.get(c.label), role(measurement, c)) for c in ordered(measurement)]
-    return [(row, kind) for row, kind in candidates if row]
-
-
-def names_of(measurements: Sequence[Measurement]) -> list[str]:
-    """Name measurements so that they can be told apart.
-
-    Args:
-        measurements: The measurements.
-
-    Returns:
-        Their prompts, else prompts and device, else prompts and key.
-    """
-    tags = [f", {EARLIER_DEMO}" if m.target == EARLIER_DEMO else "" for m in measurements]
-    for names in (
-        [measurement.prompts for measurement in measurements],
-        [
-            f"{measurement.prompts}, {measurement.device or measurement.engine}"
-            for measurement in measurements
-        ],
-    ):
-        if len(set(names)) == len(names):
-            return [f"{name}{tag}" for name, tag in zip(names, tags, strict=True)]
-    names = [f"{measurement.prompts}, {measurement.key[:6]}" for measurement in measurements]
-    return [f"{name}{tag}" for name, tag in zip(names, tags, strict=True)]
-
-
-def error_bars(intervals: Sequence[RatioInterval], colour: str) -> dict[str, Any]:
-    """Make error bars from intervals.
-
-    Args:
-        intervals: The values with their intervals.
-        colour: The colour.
-
-    Returns:
-        Plotly's error bars, invisible where no value has an interval.
-    """
-    return {
-        "type": "data",
-        "array": [ratio.half or 0 for ratio in intervals],
-        "color": colour,
-        "thickness": 1.6,
-        "width": 5,
-        "visible": any(ratio.half for ratio in intervals),
-    }
-
-
-def interval_text(ratio: RatioInterval, digits: int = 1) -> str:
-    """Write a value with its interval for hover texts, such as '172.5 ± 0.7'.
-
-    Args:
-        ratio: The value.
-        digits: Digits after the decimal point.
-
-    Returns:
-        The text.
-    """
-    half = f" ± {ratio.half:,.{digits}f}" if ratio.half is not None else ", one run"
-    return f"{ratio.mean:,.{digits}f}{half}"
-
+from vocabtrim_core.wording import signed
 
 # --- tokens per second --------------------------------------------------------------------------
 
@@ -236,7 +93,7 @@ def rate_figure(info: RateInfo, palette: Palette = LIGHT) -> go.Figure:
         x=places(info.bars),
         y=[bar.rate.mean for bar in info.bars],
         showlegend=False,
-        marker={"color": [_colour(bar.role, palette) for bar in info.bars]},
+        marker={"color": [colour_of(bar.role, palette) for bar in info.bars]},
         error_y=error_bars([bar.rate for bar in info.bars], palette.ink),
         customdata=[
             [interval_text(bar.rate), ", ".join(f"{rate:,.1f}" for rate in bar.runs)]
@@ -267,7 +124,7 @@ def rate_figure(info: RateInfo, palette: Palette = LIGHT) -> go.Figure:
 # --- gain over a baseline -----------------------------------------------------------------------
 
 
-class Gain(NamedTuple):
+class MeasuredGain(NamedTuple):
     """Throughput of a configuration relative to the baseline.
 
     Attributes:
@@ -291,7 +148,7 @@ class GainInfo(NamedTuple):
         baseline: Role of the baseline.
     """
 
-    gains: tuple[Gain, ...]
+    gains: tuple[MeasuredGain, ...]
     baseline: str
 
 
@@ -311,7 +168,7 @@ def gain_info(measurements: Sequence[Measurement], baseline: str, concurrency: i
         name = baseline_name(measurement, baseline)
         for row, kind in rows_of(measurement, concurrency):
             if kind != NONE and (against := row.ratios.get(name)):
-                gains.append(Gain(where, row.label, against.ratio, against.distinguishable))
+                gains.append(MeasuredGain(where, row.label, against.ratio, against.distinguishable))
     return GainInfo(tuple(gains), baseline)
 
 

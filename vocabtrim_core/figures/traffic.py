@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from vocabtrim_core.coverage import HeldOut
-from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout
+from vocabtrim_core.figures.style import LIGHT, Palette, dot, layout, translucent, whiskers
 from vocabtrim_core.generalization.compare import TransferMatrix
 from vocabtrim_core.generalization.stability import HeldOutCoverage
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
@@ -100,7 +100,7 @@ def coverage_figure(info: tuple[CoverageRow, ...], palette: Palette = LIGHT) -> 
         y=names,
         mode="markers",
         name="Share of its distinct tokens",
-        marker={"size": 9, "symbol": "circle-open", "color": palette.muted, "line": {"width": 2}},
+        marker=dot(9, "circle-open", palette.muted),
         hovertemplate="<b>%{y}</b><br>%{x:.1f}% of its distinct tokens kept<extra></extra>",
     )
     for chose, label, colour in (
@@ -126,22 +126,14 @@ def coverage_figure(info: tuple[CoverageRow, ...], palette: Palette = LIGHT) -> 
             mode="markers",
             name=label,
             marker={"size": 10, "color": colour},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "thickness": 2.5,
-                "width": 7,
-                "color": colour,
-                "arrayminus": [100 * low for low, _ in ends],
-                "array": [100 * high for _, high in ends],
-            },
-            customdata=[
-                [
-                    100 * (row.interval or (np.nan, np.nan))[0],
-                    100 * (row.interval or (np.nan, np.nan))[1],
-                ]
-                for _, row in rows
-            ],
+            error_x=whiskers(
+                [100 * high for _, high in ends],
+                [100 * low for low, _ in ends],
+                colour=colour,
+                thickness=2.5,
+                width=7,
+            ),
+            customdata=100 * np.array([row.interval or (np.nan, np.nan) for _, row in rows]),
             hovertemplate="<b>%{y}</b><br>coverage %{x:.2f}%<br>95% interval %{customdata[0]:.2f}"
             " to %{customdata[1]:.2f}%<extra></extra>",
         )
@@ -156,12 +148,7 @@ def coverage_figure(info: tuple[CoverageRow, ...], palette: Palette = LIGHT) -> 
             y=[name for name, _ in in_sample],
             mode="markers",
             name="The set that chose, in sample",
-            marker={
-                "size": 12,
-                "symbol": "diamond-open",
-                "color": palette.muted,
-                "line": {"width": 2},
-            },
+            marker=dot(12, "diamond-open", palette.muted),
             hovertemplate="<b>%{y}</b><br>in sample %{x:.2f}%<extra></extra>",
         )
     layout(figure, palette, height=190 + 44 * len(info), hovermode="closest")
@@ -187,7 +174,7 @@ def matrix_figure(matrix: TransferMatrix, palette: Palette = LIGHT) -> go.Figure
     labelled = len(names) <= MOST_NAMED
     texts = [
         [f"{value:.1f}<br><sub>{basis}</sub>" if basis else f"{value:.1f}" for value, basis in row]
-        for row in (zip(*each, strict=True) for each in zip(share, matrix.basis, strict=True))
+        for row in (zip(*pair, strict=True) for pair in zip(share, matrix.basis, strict=True))
     ]
     figure = go.Figure(
         go.Heatmap(
@@ -198,7 +185,10 @@ def matrix_figure(matrix: TransferMatrix, palette: Palette = LIGHT) -> go.Figure
             xgap=2,
             ygap=2,
             text=texts if labelled else None,
-            colorscale=[[0, clear(palette.accent, 0.04)], [1, clear(palette.accent, 0.55)]],
+            colorscale=[
+                [0, translucent(palette.accent, 0.04)],
+                [1, translucent(palette.accent, 0.55)],
+            ],
             texttemplate="%{text}" if labelled else None,
             textfont={"color": palette.ink},
             customdata=100 * matrix.unique,

@@ -6,25 +6,25 @@ from collections.abc import Callable, Sequence
 
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, layout
-from vocabtrim_core.figures.courses import Course, colours, dashes
+from vocabtrim_core.figures.style import LIGHT, Palette, layout
+from vocabtrim_core.figures.training_curves import TrainingCurves, colours, dashes
 
 HEIGHT = 270
 LABEL_SHARE = 0.085  # of the height of a figure, which one label takes
 
 
-def acceptance_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
+def acceptance_figure(runs: Sequence[TrainingCurves], palette: Palette = LIGHT) -> go.Figure:
     """Draw the acceptance length on held-out conversations; 1 is that of no draft.
 
     Args:
-        courses: The trainings.
+        runs: The trainings.
         palette: The colours.
 
     Returns:
         The figure.
     """
-    figure = _lines(courses, lambda c: c.length, "%{y:.3f} tokens per cycle", palette, marks=True)
-    for line, colour in zip(courses, colours(courses, palette), strict=True):
+    figure = _lines(runs, lambda c: c.length, "%{y:.3f} tokens per cycle", palette, marks=True)
+    for line, colour in zip(runs, colours(runs, palette), strict=True):
         if line.length:
             step, value = max(line.length, key=lambda point: point[1])
             figure.add_scatter(
@@ -40,25 +40,25 @@ def acceptance_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go
                 },
             )
     figure.add_hline(y=1, line={"color": palette.muted, "dash": "dot", "width": 1})
-    top = max((v for c in courses for _, v in c.length), default=1.5)
+    top = max((v for c in runs for _, v in c.length), default=1.5)
     low, high = 0.95, 1 + 1.15 * max(top - 1, 0.2)
     figure.update_yaxes(title_text="Tokens per cycle", range=[low, high])
-    _label_ends(figure, courses, lambda c: c.length, palette, high - low)
+    _label_ends(figure, runs, lambda c: c.length, palette, high - low)
     return figure
 
 
-def loss_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
+def loss_figure(runs: Sequence[TrainingCurves], palette: Palette = LIGHT) -> go.Figure:
     """Draw the loss as SpecForge weighs draft positions: single steps, faint, and held-out.
 
     Args:
-        courses: The trainings.
+        runs: The trainings.
         palette: The colours.
 
     Returns:
         The figure.
     """
-    figure = _lines(courses, lambda c: c.held_out, "held-out loss %{y:.4f}", palette, marks=True)
-    for line, colour in zip(courses, colours(courses, palette), strict=True):
+    figure = _lines(runs, lambda c: c.held_out, "held-out loss %{y:.4f}", palette, marks=True)
+    for line, colour in zip(runs, colours(runs, palette), strict=True):
         figure.add_scatter(
             x=[step for step, _ in line.loss],
             y=[value for _, value in line.loss],
@@ -70,50 +70,50 @@ def loss_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figur
             "<extra></extra>",
         )
     figure.update_yaxes(title_text="Loss", rangemode="tozero")
-    most = max((v for c in courses for _, v in (*c.loss, *c.held_out)), default=1.0)
-    _label_ends(figure, courses, lambda c: c.held_out or c.loss, palette, most)
+    most = max((v for c in runs for _, v in (*c.loss, *c.held_out)), default=1.0)
+    _label_ends(figure, runs, lambda c: c.held_out or c.loss, palette, most)
     return figure
 
 
-def rate_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
+def rate_figure(runs: Sequence[TrainingCurves], palette: Palette = LIGHT) -> go.Figure:
     """Draw the learning rate, which usually is the same for every k.
 
     Args:
-        courses: The trainings.
+        runs: The trainings.
         palette: The colours.
 
     Returns:
         The figure.
     """
-    figure = _lines(courses, lambda c: c.rate, "learning rate %{y:.2e}", palette)
+    figure = _lines(runs, lambda c: c.rate, "learning rate %{y:.2e}", palette)
     figure.update_yaxes(title_text="Learning rate", rangemode="tozero", exponentformat="e")
     return figure
 
 
-def speed_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
+def speed_figure(runs: Sequence[TrainingCurves], palette: Palette = LIGHT) -> go.Figure:
     """Draw optimizer steps per second.
 
     Args:
-        courses: The trainings.
+        runs: The trainings.
         palette: The colours.
 
     Returns:
         The figure.
     """
-    figure = _lines(courses, lambda c: c.speed, "%{y:.2f} steps/s", palette)
+    figure = _lines(runs, lambda c: c.speed, "%{y:.2f} steps/s", palette)
     figure.update_yaxes(title_text="Steps per second", rangemode="tozero")
-    most = max((v for c in courses for _, v in c.speed), default=1.0)
-    _label_ends(figure, courses, lambda c: c.speed, palette, most)
+    most = max((v for c in runs for _, v in c.speed), default=1.0)
+    _label_ends(figure, runs, lambda c: c.speed, palette, most)
     return figure
 
 
-def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
+def accuracy_figure(runs: Sequence[TrainingCurves], palette: Palette = LIGHT) -> go.Figure:
     """Draw held-out accuracy by draft position, the sizes side by side on one scale.
 
     Sizes without an evaluation yet have no panel.
 
     Args:
-        courses: The trainings.
+        runs: The trainings.
         palette: The colours.
 
     Returns:
@@ -121,7 +121,7 @@ def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.F
     """
     from plotly.subplots import make_subplots
 
-    pairs = zip(courses, colours(courses, palette), strict=True)
+    pairs = zip(runs, colours(runs, palette), strict=True)
     panels = [(line, colour) for line, colour in pairs if line.accuracy]
     figure = make_subplots(
         1,
@@ -177,8 +177,8 @@ def _apart(curves: Sequence[tuple[tuple[int, float], ...]]) -> dict[int, float]:
 
 
 def _lines(
-    courses: Sequence[Course],
-    pick: Callable[[Course], tuple[tuple[int, float], ...]],
+    runs: Sequence[TrainingCurves],
+    pick: Callable[[TrainingCurves], tuple[tuple[int, float], ...]],
     hover: str,
     palette: Palette,
     *,
@@ -186,7 +186,7 @@ def _lines(
 ) -> go.Figure:
     """One line over the steps per k that has begun."""
     figure = go.Figure()
-    for line, colour, dash in zip(courses, colours(courses, palette), dashes(courses), strict=True):
+    for line, colour, dash in zip(runs, colours(runs, palette), dashes(runs), strict=True):
         if not (points := pick(line)):
             continue
         figure.add_scatter(
@@ -199,15 +199,15 @@ def _lines(
             hovertemplate=f"<b>{line.name}</b>, step %{{x}}<br>{hover}<extra></extra>",
         )
     layout(figure, palette, height=HEIGHT)
-    steps = max((line.steps for line in courses), default=1)
+    steps = max((line.steps for line in runs), default=1)
     figure.update_xaxes(title_text="Step", range=[0, 1.02 * steps])
     return figure
 
 
 def _label_ends(
     figure: go.Figure,
-    courses: Sequence[Course],
-    pick: Callable[[Course], tuple[tuple[int, float], ...]],
+    runs: Sequence[TrainingCurves],
+    pick: Callable[[TrainingCurves], tuple[tuple[int, float], ...]],
     palette: Palette,
     span: float,
 ) -> None:
@@ -215,14 +215,14 @@ def _label_ends(
 
     Args:
         figure: The figure, which is changed.
-        courses: The trainings.
+        runs: The trainings.
         pick: The line of a training.
         palette: The colours.
         span: Difference between the highest and the lowest value of the y axis.
     """
     lines = [
         (pick(line), line, colour)
-        for line, colour in zip(courses, colours(courses, palette), strict=True)
+        for line, colour in zip(runs, colours(runs, palette), strict=True)
     ]
     ends = sorted((points[-1][1], i) for i, (points, *_) in enumerate(lines) if points)
     height = -float("inf")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, layout, log_sizes
+from vocabtrim_core.figures.style import LIGHT, Palette, dot, layout, log_sizes
 from vocabtrim_core.tradeoff import Choice, TradeOff
 
 
@@ -122,12 +122,7 @@ def trials_figure(info: TrialsInfo, palette: Palette = LIGHT) -> go.Figure:
             y=[info.trial_utility[info.best]],
             mode="markers",
             name="Best trial so far",
-            marker={
-                "size": 16,
-                "symbol": "circle-open",
-                "color": palette.warn,
-                "line": {"width": 3},
-            },
+            marker=dot(16, "circle-open", palette.warn, 3),
             hovertemplate="best trial %{x:,}: %{y:.4f}<extra></extra>",
         )
     layout(figure, palette, height=430)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, layout
+from vocabtrim_core.figures.style import LIGHT, Palette, dot, layout, whiskers
 from vocabtrim_core.serving.tuning import Tuning
 
 
@@ -85,11 +85,8 @@ def tuning_figure(info: TuningInfo, palette: Palette = LIGHT) -> go.Figure:
         text=info.labels,
         marker={"size": 9, "color": palette.accent},
         error_y={
-            "type": "data",
-            "array": [half or 0 for half in info.halves],
+            **whiskers([half or 0 for half in info.halves], colour=palette.accent),
             "visible": any(info.halves),
-            "color": palette.accent,
-            "thickness": 1.5,
         },
         hovertemplate="trial %{x}: <b>%{text}</b><br>%{y:,.1f} tokens/s<extra></extra>",
     )
@@ -109,12 +106,7 @@ def tuning_figure(info: TuningInfo, palette: Palette = LIGHT) -> go.Figure:
             y=[info.rates[info.best]],
             mode="markers",
             name="Best",
-            marker={
-                "size": 17,
-                "symbol": "circle-open",
-                "color": palette.warn,
-                "line": {"width": 3},
-            },
+            marker=dot(17, "circle-open", palette.warn, 3),
             hoverinfo="skip",
         )
     layout(figure, palette, height=400)

@@ -23,7 +23,7 @@ import numpy as np
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings.raw import RawMapping, integers, mask, plain
-from vocabtrim_core.mappings.tokenizer_identity import origin_beside, origin_in
+from vocabtrim_core.mappings.tokenizer_identity import identity_beside, identity_in
 
 NAMES = (
     "vocab_mapping.pt",
@@ -51,7 +51,7 @@ def read_raw(path: Path) -> RawMapping:
         InputError: Nothing is there, the format is not supported, or the content is unusable.
     """
     raw = _read(path)
-    return raw if raw.origin else replace(raw, origin=origin_beside(path))
+    return raw if raw.origin else replace(raw, origin=identity_beside(path))
 
 
 def _read(path: Path) -> RawMapping:
@@ -257,7 +257,7 @@ def _json(path: Path) -> RawMapping:
     return replace(
         raw,
         vocab_size=size if isinstance(size, int) else None,
-        origin=origin_in(value),
+        origin=identity_in(value),
         about=about if isinstance(about, str) else "",
     )
 

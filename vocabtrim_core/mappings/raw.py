@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.mappings.tokenizer_identity import Origin
+from vocabtrim_core.mappings.tokenizer_identity import TokenizerIdentity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ class RawMapping:
     vocab_size: int | None = None
     head_rows: int | None = None
     draft_vocab_size: int | None = None
-    origin: Origin | None = None
+    origin: TokenizerIdentity | None = None
     about: str = ""
 
 

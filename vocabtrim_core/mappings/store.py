@@ -6,8 +6,8 @@ from pathlib import Path
 
 from vocabtrim_core import workspace
 from vocabtrim_core.counts import TokenCounts
-from vocabtrim_core.mappings.importing import ImportedMapping, sound_for
-from vocabtrim_core.mappings.tokenizer_identity import Origin, write_ids
+from vocabtrim_core.mappings.imported import ImportedMapping, valid_mapping_for
+from vocabtrim_core.mappings.tokenizer_identity import TokenizerIdentity, write_ids
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 
@@ -23,7 +23,9 @@ def keep(vocabulary: DraftVocabulary, counts: TokenCounts, about: str) -> Path:
         The path of its ids.json.
     """
     path = _path(vocabulary.sha256[:16], counts)
-    return path if path.is_file() else write_ids(path, vocabulary, Origin.of(counts), about)
+    return (
+        path if path.is_file() else write_ids(path, vocabulary, TokenizerIdentity.of(counts), about)
+    )
 
 
 def find(sha256: str, counts: TokenCounts) -> ImportedMapping | None:
@@ -41,7 +43,7 @@ def find(sha256: str, counts: TokenCounts) -> ImportedMapping | None:
     """
     path = _path(sha256[:16], counts)
     exists = len(sha256) >= 16 and sha256[:16].isalnum() and path.is_file()
-    return sound_for(path, counts) if exists else None
+    return valid_mapping_for(path, counts) if exists else None
 
 
 def _path(digits: str, counts: TokenCounts) -> Path:

@@ -19,7 +19,7 @@ from vocabtrim_core.workspace.files import write_atomic
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class TokenizerIdentity:
     """A tokenizer by name and fingerprint.
 
     Attributes:
@@ -31,7 +31,7 @@ class Origin:
     tokenizer_sha256: str
 
     @classmethod
-    def of(cls, counts: TokenCounts) -> Origin:
+    def of(cls, counts: TokenCounts) -> TokenizerIdentity:
         """Return the tokenizer that `counts` were made with."""
         return cls(counts.provenance.tokenizer, counts.provenance.tokenizer_sha256)
 
@@ -48,7 +48,7 @@ class Origin:
         Raises:
             InputError: They were made with another one; the message names both.
         """
-        counted = Origin.of(counts)
+        counted = TokenizerIdentity.of(counts)
         if counted.tokenizer_sha256 != self.tokenizer_sha256:
             raise InputError(
                 f"{where} holds ids of the tokenizer {self}, but {counts.name} was counted with "
@@ -57,7 +57,7 @@ class Origin:
             )
 
 
-def origin_beside(path: Path) -> Origin | None:
+def identity_beside(path: Path) -> TokenizerIdentity | None:
     """Return the tokenizer that the manifest of an export names for a file or folder in it.
 
     The manifest may be in the folder itself or in one of the two above. Only a manifest of ours
@@ -84,13 +84,13 @@ def origin_beside(path: Path) -> Origin | None:
             file.path == inside or file.path.startswith(f"{inside}/") for file in manifest.files
         )
         if manifest.tokenizer and (not inside or listed):
-            return origin_in(manifest.tokenizer, "name", "sha256")
+            return identity_in(manifest.tokenizer, "name", "sha256")
     return None
 
 
-def origin_in(
+def identity_in(
     value: Any, name: str = "tokenizer", sha256: str = "tokenizer_sha256"
-) -> Origin | None:
+) -> TokenizerIdentity | None:
     """Read the name and fingerprint of a tokenizer from a JSON value.
 
     Args:
@@ -106,10 +106,12 @@ def origin_in(
     tokenizer, digest = value.get(name), value.get(sha256)
     if not (isinstance(tokenizer, str) and isinstance(digest, str) and digest):
         return None
-    return Origin(tokenizer, digest)
+    return TokenizerIdentity(tokenizer, digest)
 
 
-def write_ids(path: Path, vocabulary: DraftVocabulary, origin: Origin, about: str = "") -> Path:
+def write_ids(
+    path: Path, vocabulary: DraftVocabulary, origin: TokenizerIdentity, about: str = ""
+) -> Path:
     """Write an ids.json that names the tokenizer whose ids it holds.
 
     Args:

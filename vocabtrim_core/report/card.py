@@ -9,7 +9,7 @@ import vocabtrim_core
 from vocabtrim_core.drafts.slicing import SlicedDraft
 from vocabtrim_core.exports import FORMATS
 from vocabtrim_core.report import phrasing
-from vocabtrim_core.report.data import Facts
+from vocabtrim_core.report.data import ReportData
 from vocabtrim_core.wording import megabytes, percent
 
 TAGS = ("eagle3", "speculative-decoding", "draft-model", "vocabulary-trimming")
@@ -17,12 +17,12 @@ SERVED = ("sglang-eagle3", "vllm", "tensorrt-llm", "llama-cpp")
 
 
 def model_card(
-    facts: Facts, *, sliced: SlicedDraft | None = None, target: str = "", licence: str = ""
+    data: ReportData, *, sliced: SlicedDraft | None = None, target: str = "", licence: str = ""
 ) -> str:
     """Write the README.md of a draft.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
         sliced: The record of a head that was cut without training, None for a trained draft.
         target: Hub id of the target model, "" to name the draft architecture instead.
         licence: An identifier that the hub knows, such as llama3.1. It is the target's and the
@@ -31,20 +31,20 @@ def model_card(
     Returns:
         Markdown with the hub's front matter.
     """
-    name = target or facts.opened.tradeoff.architecture.name
+    name = target or data.opened.tradeoff.architecture.name
     parts = [
         _front_matter(target, licence),
-        f"# EAGLE-3 draft of {text(name)} with {facts.chosen.k:,} tokens",
-        _lead(facts, sliced),
+        f"# EAGLE-3 draft of {text(name)} with {data.chosen.k:,} tokens",
+        _lead(data, sliced),
         "## Vocabulary",
-        _numbers(facts),
-        _elsewhere(facts),
+        _numbers(data),
+        _elsewhere(data),
         "## Use",
-        _use(facts),
+        _use(data),
         "## Limits",
-        "\n".join(f"- {text(line)}" for line in phrasing.limits(facts)[:2]),
+        "\n".join(f"- {text(line)}" for line in phrasing.limits(data)[:2]),
         "## Provenance",
-        _provenance(facts, sliced),
+        _provenance(data, sliced),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -69,8 +69,8 @@ def _front_matter(target: str, licence: str) -> str:
     return "\n".join(["---", *lines, "---"])
 
 
-def _lead(facts: Facts, sliced: SlicedDraft | None) -> str:
-    lines = [text(line) for line in phrasing.verdict(facts)]
+def _lead(data: ReportData, sliced: SlicedDraft | None) -> str:
+    lines = [text(line) for line in phrasing.verdict(data)]
     if sliced:
         lines.append(
             f"Its head was cut from {text(sliced.source['name'])} without training: the logits of "
@@ -79,11 +79,11 @@ def _lead(facts: Facts, sliced: SlicedDraft | None) -> str:
     return " ".join(lines)
 
 
-def _numbers(facts: Facts) -> str:
-    chosen, counts = facts.chosen, facts.material.counts
+def _numbers(data: ReportData) -> str:
+    chosen, counts = data.chosen, data.inputs.counts
     counting = ", ".join(filter(None, (counts.provenance.rule, counts.provenance.turn_end)))
     rows = [
-        ("Tokens kept", f"{chosen.k:,} of {facts.full.k:,}"),
+        ("Tokens kept", f"{chosen.k:,} of {data.full.k:,}"),
         ("Chosen on", f"{counts.name}, {counts.tokens:,} tokens, rule {counting}"),
         ("Coverage there (measured)", percent(chosen.choice.coverage, 2)),
         (
@@ -95,11 +95,11 @@ def _numbers(facts: Facts) -> str:
     return "\n".join(["| | |", "|---|---|", *(f"| {text(a)} | {text(b)} |" for a, b in rows)])
 
 
-def _elsewhere(facts: Facts) -> str:
-    if not facts.elsewhere:
+def _elsewhere(data: ReportData) -> str:
+    if not data.elsewhere:
         return ""
     lines = ["| Corpus | Tokens | Coverage | 95 % interval |", "|---|---:|---:|---:|"]
-    for place in facts.elsewhere:
+    for place in data.elsewhere:
         span = place.interval
         between = f"{percent(span.low)} to {percent(span.high)}" if span else ""
         lines.append(
@@ -109,11 +109,11 @@ def _elsewhere(facts: Facts) -> str:
     return "\n".join(lines)
 
 
-def _use(facts: Facts) -> str:
+def _use(data: ReportData) -> str:
     """Show the engines' own flags; `draft` means the folder of the card."""
     parts = []
     for name in SERVED:
-        texts = FORMATS[name].texts(facts.chosen.k)
+        texts = FORMATS[name].texts(data.chosen.k)
         parts.append(f"{texts['title']}. {texts['limits']}\n\n```\n{texts['example']}\n```")
     return "\n\n".join(
         [
@@ -123,13 +123,13 @@ def _use(facts: Facts) -> str:
     )
 
 
-def _provenance(facts: Facts, sliced: SlicedDraft | None) -> str:
-    provenance, choice = facts.material.counts.provenance, facts.material.choice
+def _provenance(data: ReportData, sliced: SlicedDraft | None) -> str:
+    provenance, choice = data.inputs.counts.provenance, data.inputs.choice
     lines = [
         f"- Vocabulary sha256 `{choice.vocabulary_sha256}`",
-        f"- Counts key `{facts.material.counts.key}`, tokenizer {text(provenance.tokenizer)} "
+        f"- Counts key `{data.inputs.counts.key}`, tokenizer {text(provenance.tokenizer)} "
         f"sha256 `{provenance.tokenizer_sha256}`",
-        f"- {text(phrasing.how_chosen(facts))}",
+        f"- {text(phrasing.how_chosen(data))}",
     ]
     if sliced:
         files = ", ".join(

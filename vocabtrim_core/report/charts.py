@@ -1,4 +1,4 @@
-"""The figures of a report, each a pure function from facts to SVG text."""
+"""The figures of a report, each a pure function from data to SVG text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from vocabtrim_core.coverage import sampled
 from vocabtrim_core.palette import LIGHT
-from vocabtrim_core.report.data import Facts, Option
+from vocabtrim_core.report.data import Option, ReportData
 from vocabtrim_core.report.dot_plot import elsewhere, measured
 from vocabtrim_core.report.svg import (
     ACCENT,
@@ -33,48 +33,42 @@ PARTS = LIGHT.parts  # fusion, attention, feed-forward, head
 SMALLEST = 100  # smallest size drawn; published drafts keep far more
 
 
-def _size_scale(facts: Facts) -> Scale:
-    low = min(SMALLEST, facts.options[0].k)
-    return Scale(low, facts.full.k, LEFT, WIDTH - RIGHT, log=True)
+def _size_scale(data: ReportData) -> Scale:
+    low = min(SMALLEST, data.options[0].k)
+    return Scale(low, data.full.k, LEFT, WIDTH - RIGHT, log=True)
 
 
-def _by_importance(facts: Facts) -> list[Option]:
-    return sorted(facts.options, key=lambda o: (not o.chosen, o is not facts.full, o.k))
+def _by_importance(data: ReportData) -> list[Option]:
+    return sorted(data.options, key=lambda o: (not o.chosen, o is not data.full, o.k))
 
 
 # --- coverage, cost and utility over k ----------------------------------------------------------
 
 
-def curve(facts: Facts) -> str:
+def curve(data: ReportData) -> str:
     """Draw coverage, FLOPs saved and utility over the sizes; those of the table are marked.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         SVG text.
     """
     sheet = Sheet(320, "Coverage, draft FLOPs saved and utility against draft vocabulary size")
-    x, y = _size_scale(facts), Scale(0, 100, 276, 44)
-    tradeoff, chosen = facts.opened.tradeoff, facts.chosen
+    x, y = _size_scale(data), Scale(0, 100, 276, 44)
+    tradeoff, chosen = data.opened.tradeoff, data.chosen
     sheet.y_axis(y, LEFT, x.stop, "Share", percents)
     sheet.x_axis(x, y.start, y.stop, "Draft vocabulary size k, tokens (log scale)", thousands)
-    ks = sampled(int(x.low), facts.full.k, *(o.k for o in facts.options))
+    ks = sampled(int(x.low), data.full.k, *(o.k for o in data.options))
     lines = (
         ("Utility", tradeoff.utility, INK, 1.2, "4 3"),
         ("FLOPs saved", tradeoff.latency_reduction, MUTED, 2, ""),
         ("Coverage", tradeoff.curve.coverage, ACCENT, 2.6, ""),
     )
     if tradeoff.floor:
-        sheet.line(
-            LEFT,
-            y(100 * tradeoff.floor),
-            x.stop,
-            y(100 * tradeoff.floor),
-            stroke=WARN,
-            stroke_dasharray="2 3",
-        )
-        sheet.text(LEFT + 6, y(100 * tradeoff.floor) - 5, f"floor {percent(tradeoff.floor)}", "s w")
+        at = y(100 * tradeoff.floor)
+        sheet.line(LEFT, at, x.stop, at, stroke=WARN, stroke_dasharray="2 3")
+        sheet.text(LEFT + 6, at - 5, f"floor {percent(tradeoff.floor)}", "s w")
     sheet.line(x(chosen.k), y.stop - 6, x(chosen.k), y.start, stroke=ACCENT, stroke_dasharray="1 3")
     ends = []
     for name, values, colour, width, dash in lines:
@@ -88,22 +82,25 @@ def curve(facts: Facts) -> str:
         )
         ends.append((places[-1][1], name, colour))
     _line_ends(sheet, x.stop + 8, ends)
-    options = _by_importance(facts)
+    options = _by_importance(data)
     for option in reversed(options):  # the chosen one on top
-        sheet.circle(
-            x(option.k),
-            y(100 * option.choice.coverage),
-            5 if option.chosen else 3.2,
-            fill="#fff",
-            stroke=ACCENT,
-            stroke_width=2.4 if option.chosen else 1.6,
-        )
+        _size_dot(sheet, option, x(option.k), y(100 * option.choice.coverage))
+    _size_labels(sheet, options, x, y.stop - 12)
+    return sheet.svg()
+
+
+def _size_dot(sheet: Sheet, option: Option, x: float, y: float) -> None:
+    radius, width = (5, 2.4) if option.chosen else (3.2, 1.6)
+    sheet.circle(x, y, radius, fill="#fff", stroke=ACCENT, stroke_width=width)
+
+
+def _size_labels(sheet: Sheet, options: Sequence[Option], x: Scale, y: float) -> None:
+    """Write the sizes above a chart, the most important first, where there is room."""
     spans = [(x(o.k) - 20, x(o.k) + 20) for o in options]
     for option, free in zip(options, free_places(spans), strict=True):
         if free:
             bold = "s b" if option.chosen else "s"
-            sheet.text(x(option.k), y.stop - 12, thousands(option.k), bold, "middle")
-    return sheet.svg()
+            sheet.text(x(option.k), y, thousands(option.k), bold, "middle")
 
 
 def _line_ends(sheet: Sheet, x: float, ends: Sequence[tuple[float, str, str]]) -> None:
@@ -117,25 +114,25 @@ def _line_ends(sheet: Sheet, x: float, ends: Sequence[tuple[float, str, str]]) -
 # --- frontier -----------------------------------------------------------------------------------
 
 
-def frontier(facts: Facts) -> str:
+def frontier(data: ReportData) -> str:
     """Draw coverage against the FLOPs saved, with the Pareto frontier.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         SVG text.
     """
     sheet = Sheet(334, "Pareto frontier of coverage against draft FLOPs saved")
-    tradeoff = facts.opened.tradeoff
-    shown = [o for o in facts.options if o.choice.coverage > 0]
+    tradeoff = data.opened.tradeoff
+    shown = [o for o in data.options if o.choice.coverage > 0]
     floor = min([o.choice.coverage for o in shown] + [tradeoff.floor or 1.0])
     bottom = max(0, 5 * np.floor((100 * floor - 8) / 5))
     most = 100 * float(tradeoff.architecture.latency_reduction(1))
     x, y = Scale(0, most, LEFT, WIDTH - 66), Scale(bottom, 100, 288, 44)
     sheet.y_axis(y, LEFT, x.stop, "Coverage", percents)
     sheet.x_axis(x, y.start, y.stop, "Draft FLOPs saved per step, against all tokens", percents)
-    ks = sampled(1, facts.full.k, *(o.k for o in shown), tradeoff.curve.distinct, points=400)
+    ks = sampled(1, data.full.k, *(o.k for o in shown), tradeoff.curve.distinct, points=400)
     covered, saved = 100 * tradeoff.curve.coverage[ks - 1], 100 * tradeoff.latency_reduction[ks - 1]
     inside = covered >= bottom
     ks, covered, saved = ks[inside], covered[inside], saved[inside]
@@ -157,16 +154,16 @@ def frontier(facts: Facts) -> str:
         sheet.line(LEFT, at, x.stop, at, stroke=WARN, stroke_width=0.8)
         words = f"floor {percent(tradeoff.floor)}: below it nothing qualifies"
         sheet.text(LEFT + 6, at + 14, words, "s w")
-    _frontier_labels(sheet, facts, x, y)
+    _frontier_labels(sheet, data, x, y)
     return sheet.svg()
 
 
-def _frontier_labels(sheet: Sheet, facts: Facts, x: Scale, y: Scale) -> None:
+def _frontier_labels(sheet: Sheet, data: ReportData, x: Scale, y: Scale) -> None:
     """Draw the points with their size at the right, where the frontier never runs."""
     taken: list[tuple[float, float]] = []
     points = [
         (o, (x(100 * o.choice.latency_reduction), y(100 * o.choice.coverage)))
-        for o in _by_importance(facts)
+        for o in _by_importance(data)
     ]
     for option, at in reversed(points):  # the chosen one on top
         sheet.circle(
@@ -189,18 +186,18 @@ def _frontier_labels(sheet: Sheet, facts: Facts, x: Scale, y: Scale) -> None:
 # --- cost ---------------------------------------------------------------------------------------
 
 
-def breakdown(facts: Facts) -> str:
+def breakdown(data: ReportData) -> str:
     """Draw the FLOPs of a draft step by component, with all tokens and with the kept ones.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         SVG text.
     """
     sheet = Sheet(140, "FLOPs of one draft step by component, with all tokens and with the kept")
-    architecture = facts.opened.tradeoff.architecture
-    sizes = (facts.full.k, facts.chosen.k)
+    architecture = data.opened.tradeoff.architecture
+    sizes = (data.full.k, data.chosen.k)
     weights = [architecture.breakdown(k) for k in sizes]
     total = max(sum(w.values()) for w in weights)
     x = Scale(0, total, 110, WIDTH - 76)
@@ -217,15 +214,8 @@ def breakdown(facts: Facts) -> str:
             sheet.rect(start, top, end - start - 1, 34, fill=colour)
             words = f"{2 * count / 1e6:,.0f}"
             if text_width(words) + 8 < end - start:
-                ink = INK if colour in PARTS[:2] else "#fff"
-                sheet.text(
-                    (start + end) / 2,
-                    top + 22,
-                    words,
-                    "",
-                    "middle",
-                    style=f"fill:{ink};font-weight:600",
-                )
+                style = f"fill:{INK if colour in PARTS[:2] else '#fff'};font-weight:600"
+                sheet.text((start + end) / 2, top + 22, words, "", "middle", style=style)
             at += count
         sheet.text(x(at) + 8, top + 22, f"{2 * at / 1e6:,.0f} M", "b")
     return sheet.svg()
@@ -234,20 +224,20 @@ def breakdown(facts: Facts) -> str:
 # --- forecast -----------------------------------------------------------------------------------
 
 
-def throughput(facts: Facts) -> str:
+def throughput(data: ReportData) -> str:
     """Draw the predicted throughput of every size against all tokens, as an interval.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         SVG text.
     """
-    predicted = facts.forecast
+    predicted = data.forecast
     assert predicted is not None
     sheet = Sheet(304, "Predicted throughput against draft vocabulary size, as an interval")
-    x, base = _size_scale(facts), predicted.baseline_k
-    ks = sampled(int(x.low), facts.full.k, *(o.k for o in facts.options))
+    x, base = _size_scale(data), predicted.baseline_k
+    ks = sampled(int(x.low), data.full.k, *(o.k for o in data.options))
     low, middle, high = (
         100 * (getattr(predicted, n)[ks - 1] - 1) for n in ("low", "middle", "high")
     )
@@ -269,48 +259,32 @@ def throughput(facts: Facts) -> str:
         stroke=ACCENT,
         stroke_width=2.2,
     )
-    options = _by_importance(facts)
-    spans = [(x(o.k) - 20, x(o.k) + 20) for o in options]
-    for option, free in zip(options, free_places(spans), strict=True):
+    options = _by_importance(data)
+    for option in options:
         at = x(option.k)
-        value = 100 * facts.gain(option, base).middle
-        sheet.line(
-            at,
-            y.stop - 4,
-            at,
-            y.start,
-            stroke=ACCENT if option.chosen else LINE,
-            stroke_dasharray="1 3",
-        )
+        value = 100 * data.gain(option, base).middle
+        stroke = ACCENT if option.chosen else LINE
+        sheet.line(at, y.stop - 4, at, y.start, stroke=stroke, stroke_dasharray="1 3")
         if value >= lowest:
-            sheet.circle(
-                at,
-                y(value),
-                5 if option.chosen else 3.2,
-                fill="#fff",
-                stroke=ACCENT,
-                stroke_width=2.4 if option.chosen else 1.6,
-            )
-        if free:
-            bold = "s b" if option.chosen else "s"
-            sheet.text(at, y.stop - 10, thousands(option.k), bold, "middle")
+            _size_dot(sheet, option, at, y(value))
+    _size_labels(sheet, options, x, y.stop - 10)
     return sheet.svg()
 
 
-def figures(facts: Facts) -> dict[str, str]:
-    """Draw every figure that these facts have.
+def figures(data: ReportData) -> dict[str, str]:
+    """Draw every figure that these data have.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         Name of the file without its suffix -> SVG text, in the order of the report.
     """
-    drawn = {"curve": curve(facts), "frontier": frontier(facts), "breakdown": breakdown(facts)}
-    if facts.elsewhere:
-        drawn["elsewhere"] = elsewhere(facts)
-    if facts.material.measured:
-        drawn["measured"] = measured(facts)
-    if facts.forecast:
-        drawn["throughput"] = throughput(facts)
+    drawn = {"curve": curve(data), "frontier": frontier(data), "breakdown": breakdown(data)}
+    if data.elsewhere:
+        drawn["elsewhere"] = elsewhere(data)
+    if data.inputs.measured:
+        drawn["measured"] = measured(data)
+    if data.forecast:
+        drawn["throughput"] = throughput(data)
     return drawn

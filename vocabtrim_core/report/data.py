@@ -14,8 +14,8 @@ from vocabtrim_core.forecast.paper import known_sizes
 from vocabtrim_core.forecast.throughput import Forecast, Gain
 from vocabtrim_core.generalization.missing import Missing, missing
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
-from vocabtrim_core.report.forecast import acceptance_for, as_many_covering, predict
-from vocabtrim_core.report.inputs import Material
+from vocabtrim_core.report.forecast import acceptance_for, equivalent_top_k, predict
+from vocabtrim_core.report.inputs import ReportInputs
 from vocabtrim_core.selection_spec.opened import Opened
 from vocabtrim_core.tokenizers.kinds import token_kinds
 from vocabtrim_core.tokenizers.text import visible
@@ -52,7 +52,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
+class OtherCorpus:
     """Coverage of a corpus that had no part in the choice.
 
     Attributes:
@@ -65,7 +65,7 @@ class Elsewhere:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class MissingToken:
     """A token that is not kept.
 
     Attributes:
@@ -82,11 +82,11 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Facts:
+class ReportData:
     """The content of a report.
 
     Attributes:
-        material: What the report is made from.
+        inputs: What the report is made from.
         opened: The choice on its counts.
         options: The sizes that are shown, ascending.
         elsewhere: Coverage of the other corpora.
@@ -100,17 +100,17 @@ class Facts:
             plain top-k.
     """
 
-    material: Material
+    inputs: ReportInputs
     opened: Opened
     options: tuple[Option, ...]
-    elsewhere: tuple[Elsewhere, ...]
+    elsewhere: tuple[OtherCorpus, ...]
     missing: Missing
-    next_in_line: tuple[LeftOut, ...]
-    missed: tuple[LeftOut, ...]
+    next_in_line: tuple[MissingToken, ...]
+    missed: tuple[MissingToken, ...]
     acceptance: Acceptance | None
     forecast: Forecast | None
     decision: Decision | None
-    like_k: int
+    equivalent_k: int
 
     @property
     def chosen(self) -> Option:
@@ -133,7 +133,7 @@ class Facts:
             The relative gain with its 90 % band.
         """
         assert self.forecast is not None
-        return self.forecast.gain(option.k, other_k, self.like_k if option.chosen else None)
+        return self.forecast.gain(option.k, other_k, self.equivalent_k if option.chosen else None)
 
     def option(self, k: int) -> Option | None:
         """Find the option of a size.
@@ -147,41 +147,41 @@ class Facts:
         return next((option for option in self.options if option.k == k), None)
 
 
-def gather(material: Material) -> Facts:
+def report_data(inputs: ReportInputs) -> ReportData:
     """Open the choice on its counts and compute the content of the report.
 
     Args:
-        material: What the report is made from.
+        inputs: What the report is made from.
 
     Returns:
         The content. InputError for stale counts, corpora that cannot be compared, and forecast
         settings out of range.
     """
-    opened = material.choice.open(material.counts)
-    material.check()
-    acceptance = material.acceptance or acceptance_for(material.choice, opened, material.counts)
-    predicted = predict(material.choice.forecast, opened, acceptance)
+    opened = inputs.choice.open(inputs.counts)
+    inputs.check()
+    acceptance = inputs.acceptance or acceptance_for(inputs.choice, opened, inputs.counts)
+    predicted = predict(inputs.choice.forecast, opened, acceptance)
     vocabulary = opened.vocabulary
-    tokenizer, size = material.tokenizer, material.counts.vocab_size
+    tokenizer, size = inputs.tokenizer, inputs.counts.vocab_size
     own_tokenizer = tokenizer if tokenizer and tokenizer.vocab_size == size else None
     kinds = token_kinds(own_tokenizer) if own_tokenizer else None
-    like_k = as_many_covering(opened)
-    lost = missing(material.counts, vocabulary, kinds)
-    return Facts(
-        material,
+    equivalent_k = equivalent_top_k(opened)
+    lost = missing(inputs.counts, vocabulary, kinds)
+    return ReportData(
+        inputs,
         opened,
-        _options(material, opened, predicted, like_k),
+        _options(inputs, opened, predicted, equivalent_k),
         tuple(
-            Elsewhere(coverage_on(vocabulary, counts), material.intervals.get(counts.key))
-            for counts in material.others
+            OtherCorpus(coverage_on(vocabulary, counts), inputs.intervals.get(counts.key))
+            for counts in inputs.others
         ),
         lost,
-        _next_in_line(material, lost),
-        _missed(material, vocabulary),
+        _next_in_line(inputs, lost),
+        _missed(inputs, vocabulary),
         acceptance,
         predicted,
-        _decision(acceptance, opened, predicted, material.k_range, like_k),
-        like_k,
+        _decision(acceptance, opened, predicted, inputs.k_range, equivalent_k),
+        equivalent_k,
     )
 
 
@@ -190,7 +190,7 @@ def _decision(
     opened: Opened,
     predicted: Forecast | None,
     stability: tuple[int, int] | None,
-    like_k: int,
+    equivalent_k: int,
 ) -> Decision | None:
     """The decision for the chosen size."""
     if predicted is None or acceptance is None:
@@ -200,25 +200,25 @@ def _decision(
         opened.tradeoff,
         [text],
         chosen_k=opened.choice.k,
-        accepted_like=like_k,
+        accepted_like=equivalent_k,
         stability=stability,
     )
 
 
 def _options(
-    material: Material, opened: Opened, predicted: Forecast | None, like_k: int
+    inputs: ReportInputs, opened: Opened, predicted: Forecast | None, equivalent_k: int
 ) -> tuple[Option, ...]:
     tradeoff, size, chosen = opened.tradeoff, opened.tradeoff.curve.vocab_size, opened.choice.k
     labels: dict[int, list[str]] = {}
-    if material.choice.own:
+    if inputs.choice.own:
         labels[chosen] = ["as many, the most frequent"]
     else:
         labels[chosen] = ["chosen"]
     for k, label, *_ in ((opened.ruled.padded(tradeoff.optimum.k), "optimum"), *known_sizes(size)):
         if k < size:
             labels.setdefault(k, []).append(label)
-    for pin in material.choice.pins:
-        k, own = pin.settings.k, pin.counts == material.counts.key
+    for pin in inputs.choice.pins:
+        k, own = pin.settings.k, pin.counts == inputs.counts.key
         if k is None and own:
             k = opened.ruled.padded(pin.settings.tradeoff(tradeoff.curve).optimum.k)
         if k is not None and k <= size:
@@ -234,38 +234,40 @@ def _options(
         head = tradeoff.architecture.head_bytes(choice.k)
         return Option(choice, tuple(dict.fromkeys(names)), head, meets, is_chosen, gain)
 
-    own = bool(material.choice.own)
-    options = [option(opened.choice, ("chosen",), True, like_k)] if own else []
+    own = bool(inputs.choice.own)
+    options = [option(opened.choice, ("chosen",), True, equivalent_k)] if own else []
     for k, names in labels.items():
         is_chosen = k == chosen and not own
-        like = like_k if is_chosen else k
+        like = equivalent_k if is_chosen else k
         options.append(option(tradeoff.at(k), names, is_chosen, like))
     return tuple(sorted(options, key=lambda o: (o.k, not o.chosen)))
 
 
-def _next_in_line(material: Material, lost: Missing) -> tuple[LeftOut, ...]:
+def _next_in_line(inputs: ReportInputs, lost: Missing) -> tuple[MissingToken, ...]:
     ids = lost.ids[:SHOWN_TOKENS].tolist()
-    rows = zip(ids, _texts(material, ids), lost.counts.tolist(), strict=False)
-    return tuple(LeftOut(i, text, count) for i, text, count in rows)
+    rows = zip(ids, _texts(inputs, ids), lost.counts.tolist(), strict=False)
+    return tuple(MissingToken(i, text, count) for i, text, count in rows)
 
 
-def _missed(material: Material, vocabulary: DraftVocabulary) -> tuple[LeftOut, ...]:
-    if not material.others:
+def _missed(inputs: ReportInputs, vocabulary: DraftVocabulary) -> tuple[MissingToken, ...]:
+    if not inputs.others:
         return ()
     counts = np.stack(
-        [np.where(vocabulary.t2d, 0, other_counts.counts) for other_counts in material.others]
+        [np.where(vocabulary.t2d, 0, other_counts.counts) for other_counts in inputs.others]
     )
-    shares = counts / np.array([[max(other_counts.tokens, 1)] for other_counts in material.others])
+    shares = counts / np.array([[max(other_counts.tokens, 1)] for other_counts in inputs.others])
     total = shares.sum(axis=0)
     ids = np.argsort(-total, kind="stable")[:SHOWN_TOKENS]
     ids = ids[total[ids] > 0].tolist()
     return tuple(
-        LeftOut(i, text, int(counts[:, i].sum()), material.others[int(shares[:, i].argmax())].name)
-        for i, text in zip(ids, _texts(material, ids), strict=True)
+        MissingToken(
+            i, text, int(counts[:, i].sum()), inputs.others[int(shares[:, i].argmax())].name
+        )
+        for i, text in zip(ids, _texts(inputs, ids), strict=True)
     )
 
 
-def _texts(material: Material, ids: list[int]) -> list[str]:
-    if material.tokenizer is None:
+def _texts(inputs: ReportInputs, ids: list[int]) -> list[str]:
+    if inputs.tokenizer is None:
         return [""] * len(ids)
-    return [visible(text) for text in material.tokenizer.tokens(ids)]
+    return [visible(text) for text in inputs.tokenizer.tokens(ids)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
-from vocabtrim_core.report.data import Facts
+from vocabtrim_core.report.data import ReportData
 from vocabtrim_core.report.svg import ACCENT, INK, WIDTH, Scale, Sheet, changes, percents
 from vocabtrim_core.tokenizers.text import visible
 from vocabtrim_core.wording import between, percent, signed
@@ -75,11 +75,11 @@ def dots(
     return sheet.svg()
 
 
-def elsewhere(facts: Facts) -> str:
+def elsewhere(data: ReportData) -> str:
     """Draw the coverage of every other corpus beside that of the counted one.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         SVG text.
@@ -92,20 +92,20 @@ def elsewhere(facts: Facts) -> str:
             100 * place.interval.high if place.interval else None,
             percent(place.held.coverage, 2) + _span(place.interval),
         )
-        for place in facts.elsewhere
+        for place in data.elsewhere
     ]
-    material = facts.material
-    if held_out := material.held_out:
+    inputs = data.inputs
+    if held_out := inputs.held_out:
         ends = held_out.interval
         own_row = Dot(
-            f"{material.counts.name}, held out",
+            f"{inputs.counts.name}, held out",
             100 * held_out.value,
             100 * ends.low if ends else None,
             100 * ends.high if ends else None,
             percent(held_out.value, 2) + _span(ends),
         )
         rows.insert(0, own_row)
-    own = (100 * facts.opened.choice.coverage, "in sample")
+    own = (100 * data.opened.choice.coverage, "in sample")
     return dots(rows, "Coverage of each corpus", own, percents)
 
 
@@ -113,11 +113,11 @@ def _span(interval: CoverageInterval | None) -> str:
     return f"  ({percent(interval.low)} to {percent(interval.high)})" if interval else ""
 
 
-def measured(facts: Facts) -> str:
+def measured(data: ReportData) -> str:
     """Draw measured throughput gains with their intervals; a single run has none.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         SVG text.
@@ -130,7 +130,7 @@ def measured(facts: Facts) -> str:
             None if m.gain_high is None else 100 * m.gain_high,
             signed(m.gain) + _gains(m.gain_low, m.gain_high),
         )
-        for m in facts.material.measured
+        for m in data.inputs.measured
     ]
     return dots(rows, "Throughput gain, 95 % interval", (0, "no change"), changes)
 

@@ -101,7 +101,7 @@ def worst_acceptance(
         for acceptance, forecast in zip(texts, forecasts, strict=True)
         if forecast is not None
     ]
-    worst = worst_served(opened.tradeoff, served, opened.choice.k, as_many_covering(opened))
+    worst = worst_served(opened.tradeoff, served, opened.choice.k, equivalent_top_k(opened))
     acceptance = texts[served.index(worst)]
     return of_several(acceptance, [text.served for text in texts])
 
@@ -151,7 +151,7 @@ def check_values(settings: ForecastSettings, size: int) -> None:
             raise InputError(f"A cycle time is given for k = {k:,}, which is outside 1..{size:,}.")
 
 
-def as_many_covering(opened: Opened) -> int:
+def equivalent_top_k(opened: Opened) -> int:
     """Find the fewest most frequent tokens that cover what the chosen ones cover.
 
     Tokens that were not chosen by frequency cost their own number of rows, and are taken to be

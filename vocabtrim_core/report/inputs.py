@@ -1,4 +1,4 @@
-"""The material of a report: the choice on its counts, other corpora, measurements."""
+"""The inputs of a report: the choice on its counts, other corpora, measurements."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Material:
-    """The material of a report.
+class ReportInputs:
+    """The inputs of a report.
 
     Attributes:
         counts: The counts the choice was made on.

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from vocabtrim_core.report.dot_plot import Dot, dots
 from vocabtrim_core.report.svg import thousands
 from vocabtrim_core.report.tables import csv_text
-from vocabtrim_core.serving.measurement import Measurement
+from vocabtrim_core.serving.measurement import Measurement, Run
 from vocabtrim_core.serving.paper_comparison import PaperComparison, compare_with_paper
 from vocabtrim_core.serving.statistics import RatioInterval
 from vocabtrim_core.serving.summary import Row, summary
 
-SGLANGS = "Tokens/verification (SGLang's length)"
+SGLANG_LENGTH = "Tokens/verification (SGLang's length)"
 
 
-def take_along(measurements: Sequence[Measurement], concurrency: int) -> dict[str, bytes]:
+def measurement_files(measurements: Sequence[Measurement], concurrency: int) -> dict[str, bytes]:
     """Write measurements as files.
 
     Args:
@@ -30,17 +30,12 @@ def take_along(measurements: Sequence[Measurement], concurrency: int) -> dict[st
     summary = csv_text(rows[0] if rows else (), (row.values() for row in rows))
     texts = {
         "summary.csv": summary,
-        "runs.csv": csv_text(RUN_COLUMNS, _runs(measurements)),
-        "beside-paper.csv": csv_text(
-            PAPER_COLUMNS, map(_paper, compare_with_paper(measurements, concurrency))
-        ),
+        "runs.csv": _runs(measurements),
+        "beside-paper.csv": _beside_paper(measurements, concurrency),
         "throughput.svg": rates(measurements, concurrency),
     }
     files = {name: text.encode() for name, text in texts.items()}
-    return {
-        **files,
-        **{f"{measurement.key}.json": measurement.encoded() for measurement in measurements},
-    }
+    return files | {f"{m.key}.json": m.encoded() for m in measurements}
 
 
 # --- every configuration ------------------------------------------------------------------------
@@ -58,7 +53,7 @@ def summary_rows(measurements: Sequence[Measurement]) -> list[dict[str, object]]
     return [
         {
             "Prompts": measurement.prompts,
-            "Target": measurement.target,
+            "Target": _target(measurement),
             "Configuration": row.label,
             "k": row.k,
             "At once": concurrency,
@@ -71,6 +66,10 @@ def summary_rows(measurements: Sequence[Measurement]) -> list[dict[str, object]]
     ]
 
 
+def _target(measurement: Measurement) -> str:
+    return measurement.target
+
+
 def _numbers(row: Row) -> dict[str, object]:
     """Return a row's numbers, None where one was not measured."""
     rate, length = row.throughput, row.acceptance
@@ -79,7 +78,7 @@ def _numbers(row: Row) -> dict[str, object]:
         "± tokens/s": rate and rate.half,
         "Acceptance length": row.acceptance_length,
         "± length": length and length.half,
-        SGLANGS: row.tokens_per_verification,
+        SGLANG_LENGTH: row.tokens_per_verification,
     }
     for title, latency in (("Latency", row.latency), ("First token", row.first_token)):
         for name in ("mean", "p50", "p95"):
@@ -91,120 +90,73 @@ def _numbers(row: Row) -> dict[str, object]:
 
 # --- every run ----------------------------------------------------------------------------------
 
-RUN_COLUMNS = (
-    "measurement",
-    "prompts",
-    "target",
-    "engine",
-    "device",
-    "origin",
-    "configuration",
-    "k",
-    "concurrency",
-    "run",
-    "tokens_per_s",
-    "tokens",
-    "seconds",
-    "verified",
-    "acceptance_length",
-    "latency_mean_s",
-    "latency_p50_s",
-    "latency_p95_s",
-    "first_token_mean_s",
-    "error",
-    "started",
-    "cpu_s",
-)
+RUN_COLUMNS: dict[str, Callable[[Measurement, Run], object]] = {
+    "measurement": lambda m, run: m.key,
+    "prompts": lambda m, run: m.prompts,
+    "target": lambda m, run: m.target,
+    "engine": lambda m, run: m.engine,
+    "device": lambda m, run: m.device,
+    "origin": lambda m, run: m.origin,
+    "configuration": lambda m, run: run.configuration,
+    "k": lambda m, run: m.configuration(run.configuration).k,
+    "concurrency": lambda m, run: run.concurrency,
+    "run": lambda m, run: run.index + 1,
+    "tokens_per_s": lambda m, run: None if run.error else run.throughput,
+    "tokens": lambda m, run: run.tokens,
+    "seconds": lambda m, run: run.seconds,
+    "verified": lambda m, run: run.verified,
+    "acceptance_length": lambda m, run: run.acceptance_length,
+    "latency_mean_s": lambda m, run: run.latency and run.latency.mean,
+    "latency_p50_s": lambda m, run: run.latency and run.latency.p50,
+    "latency_p95_s": lambda m, run: run.latency and run.latency.p95,
+    "first_token_mean_s": lambda m, run: run.first_token and run.first_token.mean,
+    "error": lambda m, run: run.error,
+    "started": lambda m, run: run.started,
+    "cpu_s": lambda m, run: run.cpu_s,
+}
 
 
-def _runs(measurements: Sequence[Measurement]) -> Iterable[Sequence[object]]:
-    for measurement in measurements:
-        for run in measurement.runs:
-            k = measurement.configuration(run.configuration).k
-            latency, failed = run.latency, bool(run.error)
-            yield (
-                measurement.key,
-                measurement.prompts,
-                measurement.target,
-                measurement.engine,
-                measurement.device,
-                measurement.origin,
-                run.configuration,
-                k,
-                run.concurrency,
-                run.index + 1,
-                None if failed else run.throughput,
-                run.tokens,
-                run.seconds,
-                run.verified,
-                run.acceptance_length,
-                *((latency.mean, latency.p50, latency.p95) if latency else ("",) * 3),
-                run.first_token.mean if run.first_token else None,
-                run.error,
-                run.started,
-                run.cpu_s,
-            )
+def _runs(measurements: Sequence[Measurement]) -> str:
+    runs = ((measurement, run) for measurement in measurements for run in measurement.runs)
+    return csv_text(
+        RUN_COLUMNS, ([column(*row) for column in RUN_COLUMNS.values()] for row in runs)
+    )
 
 
 # --- beside the paper ---------------------------------------------------------------------------
 
-PAPER_COLUMNS = (
-    "task",
-    "where",
-    "k",
-    "full_k",
-    "tokens_per_s",
-    "half",
-    "full_tokens_per_s",
-    "full_half",
-    "gain",
-    "gain_half",
-    "length",
-    "full_length",
-    "seconds",
-    "full_seconds",
-    "paper_k",
-    "paper_tokens_per_s",
-    "paper_full_tokens_per_s",
-    "paper_gain",
-    "paper_length",
-    "paper_full_length",
-)
+PAPER_COLUMNS: dict[str, Callable[[PaperComparison], object]] = {
+    "task": lambda row: row.task,
+    "where": lambda row: row.where,
+    "k": lambda row: row.trimmed and row.trimmed.k,
+    "full_k": lambda row: row.full and row.full.k,
+    "tokens_per_s": lambda row: row.trimmed and row.trimmed.rate.mean,
+    "half": lambda row: row.trimmed and row.trimmed.rate.half,
+    "full_tokens_per_s": lambda row: row.full and row.full.rate.mean,
+    "full_half": lambda row: row.full and row.full.rate.half,
+    "gain": lambda row: row.gain and row.gain.mean - 1,
+    "gain_half": lambda row: row.gain and row.gain.half,
+    "length": lambda row: _mean(row.trimmed and row.trimmed.length),
+    "full_length": lambda row: _mean(row.full and row.full.length),
+    "seconds": lambda row: _mean(row.trimmed and row.trimmed.seconds),
+    "full_seconds": lambda row: _mean(row.full and row.full.seconds),
+    "paper_k": lambda row: row.paper and row.paper.k,
+    "paper_tokens_per_s": lambda row: row.paper and row.paper.throughput_trimmed,
+    "paper_full_tokens_per_s": lambda row: row.paper and row.paper.throughput_full,
+    "paper_gain": lambda row: row.paper and row.paper.gain,
+    "paper_length": lambda row: row.paper and row.paper.length_trimmed,
+    "paper_full_length": lambda row: row.paper and row.paper.length_full,
+}
 
 
-def _paper(row: PaperComparison) -> Sequence[object]:
-    ours, full, paper = row.trimmed, row.full, row.paper
+def _mean(ratio: RatioInterval | None) -> float | None:
+    return ratio and ratio.mean
 
-    def mean(ratio: RatioInterval | None) -> float | None:
-        return ratio and ratio.mean
 
-    return (
-        row.task,
-        row.where,
-        ours and ours.k,
-        full and full.k,
-        ours and ours.rate.mean,
-        ours and ours.rate.half,
-        full and full.rate.mean,
-        full and full.rate.half,
-        row.gain and row.gain.mean - 1,
-        row.gain and row.gain.half,
-        mean(ours and ours.length),
-        mean(full and full.length),
-        mean(ours and ours.seconds),
-        mean(full and full.seconds),
-        *(
-            (
-                paper.k,
-                paper.throughput_trimmed,
-                paper.throughput_full,
-                paper.gain,
-                paper.length_trimmed,
-                paper.length_full,
-            )
-            if paper
-            else ("",) * 6
-        ),
+def _beside_paper(measurements: Sequence[Measurement], concurrency: int) -> str:
+    rows = compare_with_paper(measurements, concurrency)
+    return csv_text(
+        PAPER_COLUMNS, ([column(row) for column in PAPER_COLUMNS.values()] for row in rows)
     )
 
 

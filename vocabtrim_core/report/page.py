@@ -13,7 +13,7 @@ from vocabtrim_core import wording
 from vocabtrim_core.palette import LIGHT
 from vocabtrim_core.report import phrasing
 from vocabtrim_core.report.charts import figures
-from vocabtrim_core.report.data import Facts
+from vocabtrim_core.report.data import ReportData
 
 HERE = Path(__file__).parent
 RULES = {
@@ -26,14 +26,14 @@ RULES = {
 }
 
 
-def report_html(facts: Facts) -> str:
+def report_html(data: ReportData) -> str:
     """Write the report as one HTML document: style and figures inside, no script, nothing to load.
 
     The template escapes all text from data. Only our own SVG, whose text the XML writer escaped,
     and our own style are inserted as they are.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         The document.
@@ -45,43 +45,43 @@ def report_html(facts: Facts) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.j2").render(_content(facts))
+    return environment.get_template("page.html.j2").render(_content(data))
 
 
-def _content(facts: Facts) -> dict[str, Any]:
-    material = facts.material
-    drawn = figures(facts)
+def _content(data: ReportData) -> dict[str, Any]:
+    inputs = data.inputs
+    drawn = figures(data)
     order = list(drawn)
     return {
-        "material": material,
-        "counts": material.counts,
-        "made": material.counts.provenance,
-        "choice": material.choice,
-        "tradeoff": facts.opened.tradeoff,
-        "chosen": facts.chosen,
-        "full": facts.full,
-        "options": facts.options,
-        "infeasible": any(not option.feasible for option in facts.options),
-        "elsewhere": facts.elsewhere,
-        "intervals": any(place.interval for place in facts.elsewhere),
-        "missing": facts.missing,
-        "next_in_line": facts.next_in_line,
-        "missed": facts.missed,
-        "forecast": facts.forecast,
-        "decision": [_typeset(sentence) for sentence in phrasing.decision(facts)],
+        "inputs": inputs,
+        "counts": inputs.counts,
+        "record": inputs.counts.provenance,
+        "choice": inputs.choice,
+        "tradeoff": data.opened.tradeoff,
+        "chosen": data.chosen,
+        "full": data.full,
+        "options": data.options,
+        "infeasible": any(not option.feasible for option in data.options),
+        "elsewhere": data.elsewhere,
+        "intervals": any(place.interval for place in data.elsewhere),
+        "missing": data.missing,
+        "next_in_line": data.next_in_line,
+        "missed": data.missed,
+        "forecast": data.forecast,
+        "decision": [_typeset(sentence) for sentence in phrasing.decision(data)],
         "figures": drawn,
         "number": lambda name: order.index(name) + 1,
         "css": _css(),
         "version": vocabtrim_core.__version__,
-        "title": phrasing.title(facts),
-        "verdict": [_typeset(line) for line in phrasing.verdict(facts)],
-        "how_chosen": _typeset(phrasing.how_chosen(facts)),
-        "padding": phrasing.padding(facts),
-        "rule_text": RULES.get(material.counts.provenance.rule, ""),
-        "assumptions": [_typeset(line) for line in phrasing.assumptions(facts)],
-        "limits": [_typeset(line) for line in phrasing.limits(facts)],
-        "provenance": provenance(facts),
-        "commands": phrasing.commands(facts),
+        "title": phrasing.title(data),
+        "verdict": [_typeset(line) for line in phrasing.verdict(data)],
+        "how_chosen": _typeset(phrasing.how_chosen(data)),
+        "padding": phrasing.padding(data),
+        "rule_text": RULES.get(inputs.counts.provenance.rule, ""),
+        "assumptions": [_typeset(line) for line in phrasing.assumptions(data)],
+        "limits": [_typeset(line) for line in phrasing.limits(data)],
+        "provenance": provenance(data),
+        "commands": phrasing.commands(data),
         **{
             name: getattr(wording, name)
             for name in ("percent", "signed", "between", "megabytes", "one_in")
@@ -102,17 +102,17 @@ def _typeset(text: str) -> str:
     return text.replace("'", "\u2019")
 
 
-def provenance(facts: Facts) -> list[tuple[str, str]]:
+def provenance(data: ReportData) -> list[tuple[str, str]]:
     """List the sources of a report, for someone who checks it.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         (name, value) of each that is known.
     """
-    counts, choice = facts.material.counts, facts.material.choice
-    record, architecture = counts.provenance, facts.opened.tradeoff.architecture
+    counts, choice = data.inputs.counts, data.inputs.choice
+    record, architecture = counts.provenance, data.opened.tradeoff.architecture
     corpora = "; ".join(f"{c['name']}, sha256 {str(c['sha256'])[:16]}" for c in record.corpora)
     proof = record.proof.get("sentence") or "; ".join(
         str(part.get("sentence", part)) for part in record.proof.get("merged", ())

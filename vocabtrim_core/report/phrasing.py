@@ -7,49 +7,49 @@ from collections.abc import Sequence
 from vocabtrim_core.counts import EARLIER_VERSION
 from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.forecast.paper import SHIPPED_K
-from vocabtrim_core.report.data import Facts
+from vocabtrim_core.report.data import ReportData
 from vocabtrim_core.wording import between, megabytes, one_in, percent, shell_line, signed
 
 
-def title(facts: Facts) -> str:
+def title(data: ReportData) -> str:
     """Write the headline of the report.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         The title that was given, else the decision.
     """
-    return facts.material.title or f"Keep {facts.chosen.k:,} of {facts.full.k:,} tokens"
+    return data.inputs.title or f"Keep {data.chosen.k:,} of {data.full.k:,} tokens"
 
 
-def verdict(facts: Facts) -> tuple[str, ...]:
+def verdict(data: ReportData) -> tuple[str, ...]:
     """Write the decision for someone who reads one paragraph.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         Sentences.
     """
-    chosen, full, counts = facts.chosen, facts.full, facts.material.counts
-    draft = facts.opened.tradeoff.architecture.name
+    chosen, full, counts = data.chosen, data.full, data.inputs.counts
+    draft = data.opened.tradeoff.architecture.name
     sentences = [
         f"The draft of {draft} keeps {chosen.k:,} of the target's {full.k:,} tokens "
         f"({percent(chosen.k / full.k)}).",
         f"They make up {percent(chosen.choice.coverage, 2)} of the {counts.tokens:,} tokens "
         f"counted in {counts.name}, so {_undrafted(chosen.choice.coverage)}.",
-        *_held_out(facts),
+        *_held_out(data),
         f"In return a draft step needs {percent(chosen.choice.latency_reduction)} fewer FLOPs, and "
         f"its LM head shrinks from {megabytes(full.head_bytes)} to {megabytes(chosen.head_bytes)}.",
     ]
-    if facts.elsewhere:
-        ordered = sorted(facts.elsewhere, key=lambda place: place.held.coverage)
+    if data.elsewhere:
+        ordered = sorted(data.elsewhere, key=lambda place: place.held.coverage)
         worst, best = ordered[0].held, ordered[-1].held
         sentences.append(
             f"On {worst.name} it covers {percent(worst.coverage)}."
             if len(ordered) == 1
-            else f"On {len(ordered)} corpora{apart(facts)} it covers "
+            else f"On {len(ordered)} corpora{apart(data)} it covers "
             f"{percent(worst.coverage)} ({worst.name}) to {percent(best.coverage)} ({best.name})."
         )
         if chosen.choice.coverage - worst.coverage > 0.05:
@@ -57,33 +57,33 @@ def verdict(facts: Facts) -> tuple[str, ...]:
                 f"It is not made for traffic like {worst.name}: "
                 f"{one_in(1 - worst.coverage)} of its tokens are missing."
             )
-    sentences += _speed(facts)
+    sentences += _speed(data)
     return tuple(sentences)
 
 
-def apart(facts: Facts) -> str:
+def apart(data: ReportData) -> str:
     """Say that the other corpora had no part in the choice, where that is known.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         The end of a sentence, "" for own tokens: they may have been chosen on these corpora.
     """
-    return "" if facts.material.choice.own else " that had no part in the choice"
+    return "" if data.inputs.choice.own else " that had no part in the choice"
 
 
-def _held_out(facts: Facts) -> list[str]:
+def _held_out(data: ReportData) -> list[str]:
     """What the tokens cover of new conversations of the corpus that chose them, where known."""
-    found = facts.material.held_out
-    if found is None:
+    held_out = data.inputs.held_out
+    if held_out is None:
         return []
     interval = ""
-    if ends := found.interval:
+    if ends := held_out.interval:
         interval = f" ({percent(ends.low, 2)} to {percent(ends.high, 2)}, 95% interval)"
     return [
         "That is in sample; on conversations that had no part in the choice they make up "
-        f"{percent(found.value, 2)}{interval}."
+        f"{percent(held_out.value, 2)}{interval}."
     ]
 
 
@@ -96,8 +96,8 @@ def _undrafted(coverage: float) -> str:
     )
 
 
-def _speed(facts: Facts) -> list[str]:
-    rows = [row for row in facts.material.measured if row.k == facts.chosen.k]
+def _speed(data: ReportData) -> list[str]:
+    rows = [row for row in data.inputs.measured if row.k == data.chosen.k]
     if rows:
         baseline = rows[0].baseline
         comparable = [row for row in rows if row.baseline == baseline]
@@ -109,18 +109,18 @@ def _speed(facts: Facts) -> list[str]:
         if any(row.gain_low is None for row in comparable):
             text += "; single runs, so it may be chance"
         return [f"{text}."]
-    if facts.forecast is None:
+    if data.forecast is None:
         return ["Its effect on tokens per second has been neither measured nor forecast."]
-    text = f"Forecast throughput: {_between(facts, facts.full.k)} against all {facts.full.k:,} "
-    text += "tokens"
-    shipped = facts.option(SHIPPED_K)
+    full_k = data.full.k
+    text = f"Forecast throughput: {_between(data, full_k)} against all {full_k:,} tokens"
+    shipped = data.option(SHIPPED_K)
     if shipped and not shipped.chosen:
-        text += f", {_between(facts, shipped.k)} against the usual {shipped.k:,}"
+        text += f", {_between(data, shipped.k)} against the usual {shipped.k:,}"
     return [f"{text}; it has not been measured."]
 
 
-def _between(facts: Facts, other_k: int) -> str:
-    gain = facts.gain(facts.chosen, other_k)
+def _between(data: ReportData, other_k: int) -> str:
+    gain = data.gain(data.chosen, other_k)
     return between(gain.low, gain.high)
 
 
@@ -136,36 +136,36 @@ def against(baseline: str) -> str:
     return f"{baseline} tokens" if baseline[:1].isdigit() else baseline
 
 
-def how_chosen(facts: Facts) -> str:
+def how_chosen(data: ReportData) -> str:
     """Explain what decided k.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         Sentences.
     """
-    settings, tradeoff = facts.material.choice.settings, facts.opened.tradeoff
-    rules, best = facts.opened.ruled, tradeoff.optimum
-    if own := facts.material.choice.own:
-        return _how_own(facts, own.about)
+    settings, tradeoff = data.inputs.choice.settings, data.opened.tradeoff
+    rules, best = data.opened.ruled, tradeoff.optimum
+    if own := data.inputs.choice.own:
+        return _how_own(data, own.about)
     bounds = f"{tradeoff.k_min:,} to {tradeoff.last_k:,}"
     floor = f" and at least {percent(tradeoff.floor)} coverage" if tradeoff.floor else ""
     text = f"Among {bounds} tokens, with alpha = {tradeoff.alpha:g}{floor}, "
     if settings.k is None:
         text += f"utility is highest at {best.k:,} tokens: the exact optimum, found over every size"
     else:
-        gap = best.utility - facts.chosen.choice.utility
+        gap = best.utility - data.chosen.choice.utility
         text += (
-            f"{facts.chosen.k:,} tokens were chosen by hand; the exact optimum is {best.k:,}, and "
+            f"{data.chosen.k:,} tokens were chosen by hand; the exact optimum is {best.k:,}, and "
             f"the choice gives up {max(gap, 0):.4f} of its utility of {best.utility:.4f}"
         )
     k_asked = settings.k if settings.k is not None else best.k
-    if facts.chosen.k != k_asked:
-        text += f"; rounded up from {k_asked:,} to {facts.chosen.k:,} by the rules"
-    if not facts.chosen.feasible:
+    if data.chosen.k != k_asked:
+        text += f"; rounded up from {k_asked:,} to {data.chosen.k:,} by the rules"
+    if not data.chosen.feasible:
         text += ". It does not meet the floor and the bounds"
-    choice_rules = facts.material.choice.rules
+    choice_rules = data.inputs.choice.rules
     if choice_rules.protected or choice_rules.excluded or rules.multiple > 1:
         parts = [
             f"{len(choice_rules.protected):,} tokens protected" if choice_rules.protected else "",
@@ -176,28 +176,28 @@ def how_chosen(facts: Facts) -> str:
     return f"{text}."
 
 
-def _how_own(facts: Facts, origin: str) -> str:
+def _how_own(data: ReportData, origin: str) -> str:
     """Explain the choice of tokens that no size gives."""
-    tradeoff, k = facts.opened.tradeoff, facts.chosen.k
+    tradeoff, k = data.opened.tradeoff, data.chosen.k
     best = tradeoff.optimum
     text = (
         f"The {k:,} tokens were not taken by frequency alone: {origin}. The {k:,} most frequent "
         f"ones would cover {percent(tradeoff.at(k).coverage, 2)} of this corpus; with "
         f"alpha = {tradeoff.alpha:g} the exact optimum of plain sizes is {best.k:,} tokens"
     )
-    return f"{text}, of utility {best.utility:.4f} against {facts.chosen.choice.utility:.4f}."
+    return f"{text}, of utility {best.utility:.4f} against {data.chosen.choice.utility:.4f}."
 
 
-def padding(facts: Facts) -> str:
+def padding(data: ReportData) -> str:
     """Explain the tokens that are kept and never occur.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         A sentence, "" where there are none.
     """
-    distinct, k = facts.material.counts.distinct, facts.chosen.k
+    distinct, k = data.inputs.counts.distinct, data.chosen.k
     if k <= distinct:
         return ""
     return (
@@ -206,35 +206,35 @@ def padding(facts: Facts) -> str:
     )
 
 
-def decision(facts: Facts) -> list[str]:
+def decision(data: ReportData) -> list[str]:
     """Write the decision; its headline only where it is not the title of the report.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         Sentences, none without a forecast.
     """
-    if facts.decision is None:
+    if data.decision is None:
         return []
-    headline, *others = decision_text(facts.decision, facts.full.k).sentences()
-    agrees = facts.decision.recommended_k == facts.decision.k and not facts.decision.loses
+    headline, *others = decision_text(data.decision, data.full.k).sentences()
+    agrees = data.decision.recommended_k == data.decision.k and not data.decision.loses
     return others if agrees else [headline, *others]
 
 
-def assumptions(facts: Facts) -> tuple[str, ...]:
+def assumptions(data: ReportData) -> tuple[str, ...]:
     """List the assumptions of the forecast.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         Sentences, none without a forecast.
     """
-    predicted, settings = facts.forecast, facts.material.choice.forecast
+    predicted, settings = data.forecast, data.inputs.choice.forecast
     if predicted is None:
         return ()
-    acceptance = facts.acceptance
+    acceptance = data.acceptance
     cycles = predicted.cycles
     where = "measured cycle times" if settings.cycles else cycles.fast.source
     sentences = [
@@ -245,10 +245,10 @@ def assumptions(facts: Facts) -> tuple[str, ...]:
         *(acceptance.assumed if acceptance else ()),
         f"Cycle time comes from {where}. {cycles.regime}".strip(),
     ]
-    if facts.like_k != facts.chosen.k:
+    if data.equivalent_k != data.chosen.k:
         sentences.append(
-            f"The chosen tokens are taken to be accepted as often as the {facts.like_k:,} most "
-            "frequent ones, which cover as much."
+            f"The chosen tokens are taken to be accepted as often as the {data.equivalent_k:,} "
+            "most frequent ones, which cover as much."
         )
     if settings.measured:
         pairs = ", ".join(f"{length:g} at k = {k:,}" for k, length in settings.measured)
@@ -256,11 +256,11 @@ def assumptions(facts: Facts) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def limits(facts: Facts) -> tuple[str, ...]:
+def limits(data: ReportData) -> tuple[str, ...]:
     """List what the report does not show.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         Sentences.
@@ -273,12 +273,12 @@ def limits(facts: Facts) -> tuple[str, ...]:
         "Coverage is measured on the text the tokens were chosen from, where it is a "
         "little too high; corpora that had no part in the choice do not.",
     ]
-    if facts.material.measured:
+    if data.inputs.measured:
         sentences.append(
             "Measurements are matched by the number of tokens kept; that the measured draft keeps "
             "the very same ones is for its own record to say."
         )
-    if any(place.interval is None for place in facts.elsewhere):
+    if any(place.interval is None for place in data.elsewhere):
         sentences.append(
             "Where no interval is given, the corpus was available as counts only, without the "
             "conversations to resample."
@@ -286,23 +286,23 @@ def limits(facts: Facts) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def commands(facts: Facts) -> tuple[str, ...]:
+def commands(data: ReportData) -> tuple[str, ...]:
     """Write the commands that reproduce the report.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         Lines for a shell; a path in capitals is to be filled in.
     """
-    provenance = facts.material.counts.provenance
+    provenance = data.inputs.counts.provenance
     template = "auto" if provenance.template == "tokenizer" else provenance.template
     count = [
         "count",
         "--tokenizer",
         provenance.tokenizer,
         "--data",
-        *_names(facts),
+        *_names(data),
         "--rule",
         provenance.rule,
         "--template",
@@ -316,7 +316,7 @@ def commands(facts: Facts) -> tuple[str, ...]:
     count += ["--last-turn-only"] if provenance.last_turn_only else []
     if provenance.max_length:
         count += ["--max-length", str(provenance.max_length)]
-    own = ["choice", "save", "counts.npz", *facts.material.choice.argv(), "--out", "choice.json"]
+    own = ["choice", "save", "counts.npz", *data.inputs.choice.argv(), "--out", "choice.json"]
     export = [
         "export",
         "counts.npz",
@@ -330,8 +330,8 @@ def commands(facts: Facts) -> tuple[str, ...]:
         "draft-vocabulary",
     ]
     lines = [count, own, export]
-    return (*(shell_line(*line) for line in lines), *facts.material.commands)
+    return (*(shell_line(*line) for line in lines), *data.inputs.commands)
 
 
-def _names(facts: Facts) -> Sequence[str]:
-    return [str(corpus["name"]) for corpus in facts.material.counts.provenance.corpora] or ["DATA"]
+def _names(data: ReportData) -> Sequence[str]:
+    return [str(corpus["name"]) for corpus in data.inputs.counts.provenance.corpora] or ["DATA"]

@@ -4,64 +4,53 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import fields
 
 from vocabtrim_core.coverage import sampled
-from vocabtrim_core.report.data import Facts
+from vocabtrim_core.report.data import Option, ReportData
+from vocabtrim_core.report.inputs import Measured
 from vocabtrim_core.tokenizers.text import visible
 
 POINTS = 2000  # sizes in curve.csv, even on a log axis
 FORMULA = ("=", "+", "-", "@")
 
 
-def tables(facts: Facts) -> dict[str, str]:
+def tables(data: ReportData) -> dict[str, str]:
     """Write the tables of a report.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         Name of the file without its suffix -> CSV text (one header line, shares in 0..1).
     """
-    texts = {"sizes": _sizes(facts), "curve": _curve(facts), "left_out": _left_out(facts)}
-    if facts.elsewhere:
-        texts["elsewhere"] = _elsewhere(facts)
-    if facts.material.measured:
-        texts["measured"] = _measured(facts)
+    texts = {"sizes": _sizes(data), "curve": _curve(data), "left_out": _left_out(data)}
+    if data.elsewhere:
+        texts["elsewhere"] = _elsewhere(data)
+    if data.inputs.measured:
+        texts["measured"] = _measured(data)
     return texts
 
 
-def _sizes(facts: Facts) -> str:
-    head = (
-        "k",
-        "labels",
-        "coverage",
-        "latency_reduction",
-        "utility",
-        "head_bytes",
-        "feasible",
-        "throughput_gain_low",
-        "throughput_gain_high",
-    )
-    rows = (
-        (
-            o.k,
-            ", ".join(o.labels),
-            o.choice.coverage,
-            o.choice.latency_reduction,
-            o.choice.utility,
-            o.head_bytes,
-            o.feasible,
-            *(o.gain or ("", "")),
-        )
-        for o in facts.options
-    )
-    return csv_text(head, rows)
+def _sizes(data: ReportData) -> str:
+    columns: dict[str, Callable[[Option], object]] = {
+        "k": lambda option: option.k,
+        "labels": lambda option: ", ".join(option.labels),
+        "coverage": lambda option: option.choice.coverage,
+        "latency_reduction": lambda option: option.choice.latency_reduction,
+        "utility": lambda option: option.choice.utility,
+        "head_bytes": lambda option: option.head_bytes,
+        "feasible": lambda option: option.feasible,
+        "throughput_gain_low": lambda option: option.gain and option.gain[0],
+        "throughput_gain_high": lambda option: option.gain and option.gain[1],
+    }
+    return csv_text(columns, ([column(o) for column in columns.values()] for o in data.options))
 
 
-def _curve(facts: Facts) -> str:
-    tradeoff, predicted = facts.opened.tradeoff, facts.forecast
-    ks = sampled(1, facts.full.k, *(o.k for o in facts.options), points=POINTS)
+def _curve(data: ReportData) -> str:
+    tradeoff, predicted = data.opened.tradeoff, data.forecast
+    ks = sampled(1, data.full.k, *(o.k for o in data.options), points=POINTS)
     columns = [
         tradeoff.curve.coverage,
         tradeoff.latency_reduction,
@@ -76,7 +65,7 @@ def _curve(facts: Facts) -> str:
     return csv_text(head, zip(ks.tolist(), *(c[ks - 1].tolist() for c in columns), strict=True))
 
 
-def _elsewhere(facts: Facts) -> str:
+def _elsewhere(data: ReportData) -> str:
     head = ("corpus", "tokens", "coverage", "low", "high", "unique_coverage", "missing_tokens")
     rows = (
         (
@@ -87,36 +76,25 @@ def _elsewhere(facts: Facts) -> str:
             p.held.unique_coverage,
             p.held.missing_tokens,
         )
-        for p in facts.elsewhere
+        for p in data.elsewhere
     )
     return csv_text(head, rows)
 
 
-def _left_out(facts: Facts) -> str:
+def _left_out(data: ReportData) -> str:
     """List every token that occurs and is not kept, most frequent first."""
-    material, lost = facts.material, facts.missing
+    inputs, lost = data.inputs, data.missing
     ids = lost.ids.tolist()
-    texts = material.tokenizer.tokens(ids) if material.tokenizer else [""] * len(ids)
-    head = ("id", "token", "count", *(counts.name for counts in material.others))
-    others = [counts.counts[lost.ids].tolist() for counts in material.others]
+    texts = inputs.tokenizer.tokens(ids) if inputs.tokenizer else [""] * len(ids)
+    head = ("id", "token", "count", *(counts.name for counts in inputs.others))
+    others = [counts.counts[lost.ids].tolist() for counts in inputs.others]
     rows = zip(ids, map(visible, texts), lost.counts.tolist(), *others, strict=True)
     return csv_text(head, rows)
 
 
-def _measured(facts: Facts) -> str:
-    head = (
-        "task",
-        "k",
-        "baseline",
-        "gain",
-        "gain_low",
-        "gain_high",
-        "length",
-        "baseline_length",
-        "on",
-    )
-    rows = ([getattr(m, name) for name in head] for m in facts.material.measured)
-    return csv_text(head, rows)
+def _measured(data: ReportData) -> str:
+    names = [field.name for field in fields(Measured)]
+    return csv_text(names, ([getattr(m, n) for n in names] for m in data.inputs.measured))
 
 
 def csv_text(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

@@ -14,8 +14,8 @@ import numpy as np
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import HeldOut, coverage_on
 from vocabtrim_core.draft_cost import DraftArchitecture
-from vocabtrim_core.selection.covering import WorstDomain, worst_domain
-from vocabtrim_core.selection.protect import Wish, rules_of
+from vocabtrim_core.selection.covering import CoveringVocabulary, covering_vocabulary
+from vocabtrim_core.selection.protect import ProtectedGroup, rules_of
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection.selection import RuledCurve, apply_rules, mix
 from vocabtrim_core.tradeoff import Choice
@@ -36,7 +36,7 @@ class Problem:
         k: Size of the vocabulary; None for the optimum of the utility.
         k_min: Smallest k of the search.
         k_max: Largest k of the search, None for V.
-        wishes: Sets of tokens to keep.
+        protected: Sets of tokens to keep.
         excluded: int64 ids to leave out, None for none.
         multiple: The size is rounded up to a multiple of this.
     """
@@ -50,7 +50,7 @@ class Problem:
     k: int | None = None
     k_min: int = 1
     k_max: int | None = None
-    wishes: tuple[Wish, ...] = ()
+    protected: tuple[ProtectedGroup, ...] = ()
     excluded: np.ndarray | None = None
     multiple: int = 1
 
@@ -81,7 +81,7 @@ class Result:
     Attributes:
         vocabulary: The draft vocabulary.
         choice: Its trade-off at the coverage of the mix.
-        plain: The trade-off without wishes, exclusions, multiple and floor everywhere.
+        plain: The trade-off without protected tokens, exclusions, multiple and floor everywhere.
         coverages: Coverage on each corpus.
         prices: Cost of each constraint.
         worst: With a floor everywhere: the smallest vocabulary found that reaches it, whatever its
@@ -92,18 +92,18 @@ class Result:
     choice: Choice
     plain: Choice
     coverages: tuple[HeldOut, ...]
-    prices: tuple[ConstraintCost, ...]
-    worst: WorstDomain | None
+    costs: tuple[ConstraintCost, ...]
+    covering: CoveringVocabulary | None
 
 
-def solve(demand: Problem) -> Result:
+def solve(problem: Problem) -> Result:
     """Find the vocabulary with the best utility under the constraints.
 
     Utility is a sum over tokens, so every token that raises it is in. Tokens that floors still need
-    are added by `worst_domain`. The result is exact except for `floor_everywhere`.
+    are added by `covering_vocabulary`. The result is exact except for `floor_everywhere`.
 
     Args:
-        demand: The constraints.
+        problem: The constraints.
 
     Returns:
         The vocabulary, its coverages and the cost of each constraint.
@@ -111,90 +111,95 @@ def solve(demand: Problem) -> Result:
     Raises:
         InputError: The constraints contradict each other or cannot be met.
     """
-    frequencies = mix(demand.sets, demand.weights)
-    choice, price = partial(_choice, demand, frequencies), partial(_price, demand, frequencies)
+    frequencies = mix(problem.sets, problem.weights)
+    choice, cost = partial(_choice, problem, frequencies), partial(_cost, problem, frequencies)
     # A floor everywhere is priced beside the other constraints, these without it, which is faster.
-    free = replace(demand, floor_everywhere=None)
-    without_floor, worst = _by_rules(free, frequencies), None
-    prices = [
-        price(*part, without_floor, _by_rules(others, frequencies)) for part, others in _less(free)
+    free = replace(problem, floor_everywhere=None)
+    without_floor, covering = _by_rules(free, frequencies), None
+    costs = [
+        cost(*part, without_floor, _by_rules(others, frequencies)) for part, others in _less(free)
     ]
     vocabulary = without_floor
-    if demand.floor_everywhere is not None:
-        vocabulary, worst = _with_floor(demand, demand.floor_everywhere, without_floor, frequencies)
-        name = f"{demand.floor_everywhere:g} on every corpus"
-        prices.append(price(name, vocabulary.gained(without_floor), vocabulary, without_floor))
-    plain = replace(free, wishes=(), excluded=None, multiple=1)
+    if problem.floor_everywhere is not None:
+        vocabulary, covering = _with_floor(
+            problem, problem.floor_everywhere, without_floor, frequencies
+        )
+        name = f"{problem.floor_everywhere:g} on every corpus"
+        costs.append(cost(name, vocabulary.gained(without_floor), vocabulary, without_floor))
+    plain = replace(free, protected=(), excluded=None, multiple=1)
     return Result(
         vocabulary,
         choice(vocabulary),
         choice(_by_rules(plain, frequencies)),
-        tuple(coverage_on(vocabulary, counts) for counts in demand.sets),
-        tuple(prices),
-        worst,
+        tuple(coverage_on(vocabulary, counts) for counts in problem.sets),
+        tuple(costs),
+        covering,
     )
 
 
-def about(demand: Problem) -> str:
+def about(problem: Problem) -> str:
     """Describe in a few words how a vocabulary was chosen, for manifests and reports.
 
     Args:
-        demand: The constraints.
+        problem: The constraints.
 
     Returns:
         A phrase without a final stop.
     """
-    total = sum(demand.weights)
+    total = sum(problem.weights)
     parts = [
         f"{weight / total:.0%} {counts.name}"
-        for counts, weight in zip(demand.sets, demand.weights, strict=True)
+        for counts, weight in zip(problem.sets, problem.weights, strict=True)
         if weight
     ]
     text = f"tailored to {', '.join(parts)}"
-    if demand.wishes:
-        text += f"; keeps {', '.join(wish.name for wish in demand.wishes)}"
-    if demand.excluded is not None:
-        text += f"; leaves out {len(demand.excluded):,} tokens"
-    if demand.floor_everywhere:
-        text += f"; at least {demand.floor_everywhere:.1%} of every set"
-    return text + (f"; a multiple of {demand.multiple}" if demand.multiple > 1 else "")
+    if problem.protected:
+        text += f"; keeps {', '.join(group.name for group in problem.protected)}"
+    if problem.excluded is not None:
+        text += f"; leaves out {len(problem.excluded):,} tokens"
+    if problem.floor_everywhere:
+        text += f"; at least {problem.floor_everywhere:.1%} of every set"
+    return text + (f"; a multiple of {problem.multiple}" if problem.multiple > 1 else "")
 
 
-def constraint_costs(demand: Problem, wishes: Sequence[Wish]) -> tuple[ConstraintCost, ...]:
-    """Compute what further wishes would cost, each alone, without a floor on every corpus.
+def constraint_costs(
+    problem: Problem, protected: Sequence[ProtectedGroup]
+) -> tuple[ConstraintCost, ...]:
+    """Compute what more protected groups would cost, each alone, without a floor everywhere.
 
     Args:
-        demand: The constraints besides them.
-        wishes: The wishes.
+        problem: The constraints besides them.
+        protected: The groups.
 
     Returns:
-        One cost per wish.
+        One cost per group.
 
     Raises:
         InputError: The constraints contradict each other or cannot be met.
     """
-    frequencies = mix(demand.sets, demand.weights)
-    demand = replace(demand, floor_everywhere=None)
-    without = _by_rules(demand, frequencies)
-    with_wish = (
-        _by_rules(replace(demand, wishes=(*demand.wishes, w)), frequencies) for w in wishes
+    frequencies = mix(problem.sets, problem.weights)
+    problem = replace(problem, floor_everywhere=None)
+    without = _by_rules(problem, frequencies)
+    with_group = (
+        _by_rules(replace(problem, protected=(*problem.protected, w)), frequencies)
+        for w in protected
     )
     return tuple(
-        _price(demand, frequencies, wish.name, wish.ids, with_it, without)
-        for wish, with_it in zip(wishes, with_wish, strict=True)
+        _cost(problem, frequencies, group.name, group.ids, with_it, without)
+        for group, with_it in zip(protected, with_group, strict=True)
     )
 
 
-def _choice(demand: Problem, frequencies: np.ndarray, vocabulary: DraftVocabulary) -> Choice:
+def _choice(problem: Problem, frequencies: np.ndarray, vocabulary: DraftVocabulary) -> Choice:
     """The trade-off of a vocabulary at the coverage of the mix."""
     coverage = float(frequencies[vocabulary.ids].sum())
-    reduction = float(demand.architecture.latency_reduction(len(vocabulary)))
-    utility = demand.alpha * coverage + (1 - demand.alpha) * reduction
+    reduction = float(problem.architecture.latency_reduction(len(vocabulary)))
+    utility = problem.alpha * coverage + (1 - problem.alpha) * reduction
     return Choice(len(vocabulary), coverage, reduction, utility)
 
 
-def _price(
-    demand: Problem,
+def _cost(
+    problem: Problem,
     frequencies: np.ndarray,
     name: str,
     ids: np.ndarray,
@@ -203,57 +208,57 @@ def _price(
 ) -> ConstraintCost:
     """The cost of a part of a problem: `with_part` minus `without_part`."""
     changed = np.setxor1d(with_part.ids, without_part.ids, assume_unique=True)
-    own, other = (_choice(demand, frequencies, v) for v in (with_part, without_part))
+    own, other = (_choice(problem, frequencies, v) for v in (with_part, without_part))
     moved = int(np.isin(ids, changed).sum())
     return ConstraintCost(name, len(ids), moved, own.k - other.k, own.utility - other.utility)
 
 
-def _less(demand: Problem) -> Iterator[tuple[tuple[str, np.ndarray], Problem]]:
+def _less(problem: Problem) -> Iterator[tuple[tuple[str, np.ndarray], Problem]]:
     """Every part of a problem, as (name, ids), and the problem without it."""
-    for i, wish in enumerate(demand.wishes):
-        wishes = demand.wishes[:i] + demand.wishes[i + 1 :]
-        yield (wish.name, wish.ids), replace(demand, wishes=wishes)
-    if demand.excluded is not None and len(demand.excluded):
-        yield ("excluded", demand.excluded), replace(demand, excluded=None)
-    if demand.multiple > 1:
+    for i, group in enumerate(problem.protected):
+        protected = problem.protected[:i] + problem.protected[i + 1 :]
+        yield (group.name, group.ids), replace(problem, protected=protected)
+    if problem.excluded is not None and len(problem.excluded):
+        yield ("excluded", problem.excluded), replace(problem, excluded=None)
+    if problem.multiple > 1:
         nothing = np.empty(0, np.int64)
-        yield (f"multiple of {demand.multiple}", nothing), replace(demand, multiple=1)
+        yield (f"multiple of {problem.multiple}", nothing), replace(problem, multiple=1)
 
 
-def _rules(demand: Problem) -> Rules:
-    return rules_of(demand.wishes, demand.excluded, demand.multiple)
+def _rules(problem: Problem) -> Rules:
+    return rules_of(problem.protected, problem.excluded, problem.multiple)
 
 
-def _by_rules(demand: Problem, frequencies: np.ndarray) -> DraftVocabulary:
+def _by_rules(problem: Problem, frequencies: np.ndarray) -> DraftVocabulary:
     """The vocabulary of a problem without a floor on every corpus."""
-    ruled = apply_rules(frequencies, _rules(demand))
-    return ruled.vocabulary(demand.k or _optimum(demand, ruled))
+    ruled = apply_rules(frequencies, _rules(problem))
+    return ruled.vocabulary(problem.k or _optimum(problem, ruled))
 
 
-def _optimum(demand: Problem, ruled: RuledCurve) -> int:
+def _optimum(problem: Problem, ruled: RuledCurve) -> int:
     tradeoff = ruled.tradeoff(
-        demand.architecture, demand.alpha, demand.floor, demand.k_min, demand.k_max
+        problem.architecture, problem.alpha, problem.floor, problem.k_min, problem.k_max
     )
     return tradeoff.optimum.k
 
 
 def _with_floor(
-    demand: Problem, floor: float, without_floor: DraftVocabulary, frequencies: np.ndarray
-) -> tuple[DraftVocabulary, WorstDomain]:
+    problem: Problem, floor: float, without_floor: DraftVocabulary, frequencies: np.ndarray
+) -> tuple[DraftVocabulary, CoveringVocabulary]:
     """The vocabulary with a floor on every corpus, and the smallest one that reaches it."""
-    rules = _rules(demand)
-    smallest = worst_domain(
-        demand.sets, floor, replace(rules, multiple=1), demand.k or demand.k_max
+    rules = _rules(problem)
+    smallest = covering_vocabulary(
+        problem.sets, floor, replace(rules, multiple=1), problem.k or problem.k_max
     )
-    if all(coverage_on(without_floor, counts).coverage >= floor for counts in demand.sets):
+    if all(coverage_on(without_floor, counts).coverage >= floor for counts in problem.sets):
         return without_floor, smallest
-    if demand.k:
+    if problem.k:
         wider_rules = replace(rules, protected=rules.protected | _ids(smallest.vocabulary))
-        return apply_rules(frequencies, wider_rules).vocabulary(demand.k), smallest
+        return apply_rules(frequencies, wider_rules).vocabulary(problem.k), smallest
     ruled = apply_rules(frequencies, replace(rules, multiple=1))
-    profitable = _ids(ruled.vocabulary(_optimum(demand, ruled)))
+    profitable = _ids(ruled.vocabulary(_optimum(problem, ruled)))
     wider_rules = replace(rules, protected=rules.protected | profitable)
-    return worst_domain(demand.sets, floor, wider_rules, demand.k_max).vocabulary, smallest
+    return covering_vocabulary(problem.sets, floor, wider_rules, problem.k_max).vocabulary, smallest
 
 
 def _ids(vocabulary: DraftVocabulary) -> frozenset[int]:

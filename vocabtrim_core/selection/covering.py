@@ -24,7 +24,7 @@ SLACK = 1e-12  # rounding error within which a floor is reached
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class WorstDomain:
+class CoveringVocabulary:
     """A vocabulary that reaches a floor on every corpus, and how close it is to the smallest.
 
     Attributes:
@@ -46,12 +46,12 @@ class WorstDomain:
     top_k_needed: int
 
 
-def worst_domain(
+def covering_vocabulary(
     sets: Sequence[TokenCounts],
     floor: float,
     rules: Rules | None = None,
     k_max: int | None = None,
-) -> WorstDomain:
+) -> CoveringVocabulary:
     """Find a small vocabulary whose coverage on every corpus is at least a floor.
 
     For any weights w on the corpora (adding up to 1), a D that satisfies every corpus satisfies
@@ -97,7 +97,7 @@ def worst_domain(
     selected = np.concatenate([ids, fill_order[: size - len(ids)]])
     by_rank = np.cumsum(p[:, pooled.curve.order], axis=1)
     reached = max(int(np.searchsorted(row, floor - SLACK)) + 1 for row in by_rank)
-    return WorstDomain(
+    return CoveringVocabulary(
         DraftVocabulary(np.sort(selected), p.shape[1]),
         floor,
         p[:, selected].sum(axis=1),

@@ -197,7 +197,7 @@ def script_ids(frequencies: np.ndarray, kinds: TokenKinds, script: str, budget: 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wish:
+class ProtectedGroup:
     """Tokens that a selection must keep.
 
     Attributes:
@@ -210,18 +210,18 @@ class Wish:
 
 
 def rules_of(
-    wishes: Iterable[Wish], excluded: np.ndarray | None = None, multiple: int = 1
+    protected: Iterable[ProtectedGroup], excluded: np.ndarray | None = None, multiple: int = 1
 ) -> Rules:
-    """Make the rules that keep every wish.
+    """Make the rules that keep every group.
 
     Args:
-        wishes: Sets of tokens to keep.
+        protected: Sets of tokens to keep.
         excluded: int64 ids to leave out, None for none.
         multiple: The size is rounded up to a multiple of this.
 
     Returns:
         The rules, not checked against each other (`Rules.check`).
     """
-    protected = frozenset(int(i) for wish in wishes for i in wish.ids)
+    ids = frozenset(int(i) for group in protected for i in group.ids)
     left_out = frozenset(() if excluded is None else map(int, excluded))
-    return Rules(protected, left_out, multiple)
+    return Rules(ids, left_out, multiple)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import WHOLE, File
-from vocabtrim_core.fields.leaf import At, Leaf
+from vocabtrim_core.fields.leaf import Leaf, ReadContext
 from vocabtrim_core.id_ranges import from_runs, to_runs
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ UP_TO = "round k up to a multiple, such as 64 x tensor parallel"
 class Ids(File):
     """A set of token ids; in links as runs such as 3,10-19."""
 
-    def resolve(self, value: Any, at: At) -> Any:
+    def resolve(self, value: Any, at: ReadContext) -> Any:
         """See `Kind.resolve`."""
         from vocabtrim_core.selection.lists import listed_ids
 

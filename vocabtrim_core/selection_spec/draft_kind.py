@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import JSON, Kind, json_of
-from vocabtrim_core.fields.leaf import At, Leaf
+from vocabtrim_core.fields.leaf import Leaf, ReadContext
 from vocabtrim_core.workspace.files import write_atomic
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class Draft(Kind):
         words = ["--draft", name] if name else ["--draft-config", str(file)]
         return words if value.fusion_per_step else [*words, "--fusion-per-cycle"]
 
-    def from_argv(self, leaf: Leaf, arguments: Namespace, at: At) -> Any:
+    def from_argv(self, leaf: Leaf, arguments: Namespace, at: ReadContext) -> Any:
         """Read the named architecture, else the first preset with this V; notes go to stderr.
 
         Args:
@@ -185,7 +185,7 @@ class Draft(Kind):
         """
         from vocabtrim_core.draft_config import fitted, preset_of
 
-        named = _named(arguments) or preset_of(at.vocab_size)
+        named = named_draft(arguments) or preset_of(at.vocab_size)
         if named is None:
             raise InputError(
                 f"No draft preset has V = {at.vocab_size:,}, the vocabulary size of these counts; "
@@ -205,7 +205,7 @@ class Draft(Kind):
             parameters["fusion"] = "false"
         return parameters if preset_name(value) else parameters | {"shape": JSON.show(value)}
 
-    def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
+    def from_query(self, leaf: Leaf, query: Mapping[str, str], at: ReadContext) -> Any:
         """Read the architecture of an address: its shapes, its name, or the default for V.
 
         Args:
@@ -236,7 +236,7 @@ class Draft(Kind):
         """See `Kind.session`."""
         return {"draft": draft_name(value), "fusion": value.fusion_per_step}
 
-    def from_session(self, leaf: Leaf, session: Mapping[str, Any], at: At) -> Any:
+    def from_session(self, leaf: Leaf, session: Mapping[str, Any], at: ReadContext) -> Any:
         """See `Kind.from_session`."""
         from vocabtrim_core.draft_config import fitted
 
@@ -244,7 +244,18 @@ class Draft(Kind):
         return replace(shape, fusion_per_step=session["fusion"])
 
 
-def _named(arguments: Namespace) -> DraftArchitecture | None:
+def named_draft(arguments: Namespace) -> DraftArchitecture | None:
+    """Read the architecture of --draft or --draft-config; a note goes to stderr.
+
+    Args:
+        arguments: The parsed command line.
+
+    Returns:
+        The architecture, None where neither option is given.
+
+    Raises:
+        InputError: There is no such preset, or the file describes no draft.
+    """
     from vocabtrim_core.draft_config import load_architecture, published
     from vocabtrim_core.draft_cost import PRESETS
 
@@ -275,7 +286,7 @@ def draft_or_none(arguments: Namespace, vocab_size: int) -> DraftArchitecture | 
         InputError: The one that is named cannot be loaded.
     """
     try:
-        return DRAFT.from_argv(Leaf(), arguments, At(vocab_size))
+        return DRAFT.from_argv(Leaf(), arguments, ReadContext(vocab_size))
     except InputError:
         if arguments.draft or arguments.draft_config:
             raise

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.codec import from_argv
 from vocabtrim_core.fields.kinds import JSON, File, Several, integer
-from vocabtrim_core.fields.leaf import UNSET, At, Leaf, from_argv
+from vocabtrim_core.fields.leaf import UNSET, Leaf, ReadContext
 from vocabtrim_core.selection_spec.draft_kind import DRAFT
 from vocabtrim_core.selection_spec.settings import OwnTokens, Pin, Settings
 
@@ -27,19 +28,21 @@ class Pins(Several):
         ks = (str(pin.settings.k) for pin in value if pin.settings.k)
         return [part for k in ks for part in (leaf.flag, k)]
 
-    def from_argv(self, leaf: Leaf, arguments: Namespace, at: At) -> Any:
+    def from_argv(self, leaf: Leaf, arguments: Namespace, at: ReadContext) -> Any:
         """See `Kind.from_argv`; without counts, UNSET."""
         if getattr(arguments, "pin", None) is None or at.counts is None:
             return UNSET
         plain = vars(arguments) | dict.fromkeys(("min_coverage", "k_min", "k_max"))
-        settings = (from_argv(Settings, Namespace(**plain | {"k": k}), at) for k in arguments.pin)
+        settings = (
+            from_argv(Settings, Namespace(**plain | {"k": k}), context=at) for k in arguments.pin
+        )
         return tuple(Pin(at.counts.key, at.counts.name, Settings(**values)) for values in settings)
 
     def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
         """See `Kind.query`."""
         return {leaf.param: JSON.show([_packed(pin) for pin in value])}
 
-    def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
+    def from_query(self, leaf: Leaf, query: Mapping[str, str], at: ReadContext) -> Any:
         """Read packed pins.
 
         Args:
@@ -69,7 +72,7 @@ def _packed(pin: Pin) -> list[Any]:
     return [*head, *numbers[:FIRST], draft.get("shape", ""), *numbers[FIRST:]]
 
 
-def _unpacked(row: list[Any], at: At) -> Pin:
+def _unpacked(row: list[Any], at: ReadContext) -> Pin:
     """Unpack a pin; ValueError for a list that is none."""
     counts, name, draft, fusion, *numbers = row
     shape = numbers.pop(FIRST) if len(numbers) > FIRST else ""
@@ -86,7 +89,7 @@ class Own(File):
     Thousands of ids are too many for an address; the workspace stores the tokens by their sha256.
     """
 
-    def resolve(self, value: Any, at: At) -> Any:
+    def resolve(self, value: Any, at: ReadContext) -> Any:
         """Read the tokens of a file, and keep them in the workspace for links.
 
         Args:
@@ -96,11 +99,11 @@ class Own(File):
         Returns:
             The tokens. InputError where the file is no sound vocabulary for the counts.
         """
-        from vocabtrim_core.mappings.importing import sound_for
+        from vocabtrim_core.mappings.imported import valid_mapping_for
         from vocabtrim_core.mappings.store import keep
 
         assert at.counts
-        mapping = sound_for(value, at.counts)
+        mapping = valid_mapping_for(value, at.counts)
         about = mapping.about or f"imported from {mapping.name} ({mapping.kind})"
         keep(mapping.vocabulary, at.counts, about)
         return OwnTokens.of(mapping.vocabulary, about)
@@ -109,7 +112,7 @@ class Own(File):
         """See `Kind.query`."""
         return {leaf.param: "true"}
 
-    def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
+    def from_query(self, leaf: Leaf, query: Mapping[str, str], at: ReadContext) -> Any:
         """Find the tokens in the workspace by the sha256 in the address.
 
         Args:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields import leaf as codec
+from vocabtrim_core.fields import codec
 from vocabtrim_core.fields.kinds import KEYS, TEXT, json_of
-from vocabtrim_core.fields.leaf import At, Leaf
+from vocabtrim_core.fields.leaf import Leaf, ReadContext
 from vocabtrim_core.forecast.settings import NO_FORECAST, ForecastSettings
 from vocabtrim_core.selection.rules import NO_RULES, Rules
 from vocabtrim_core.selection_spec.counts_note import CountsNote, check_counts
@@ -157,7 +157,7 @@ class SelectionSpec:
         key = query.get("counts", "")
         if key != counts.key:
             raise InputError(f"The link is about the counts {key or '(none)'}, not {counts.key}.")
-        at = At(counts.vocab_size, counts)
+        at = ReadContext(counts.vocab_size, counts)
         spec = cls.make(counts, **codec.from_query(cls, query, at))
         if not spec.vocabulary_sha256.startswith(query.get("ids", "")):
             raise InputError(
@@ -173,7 +173,7 @@ class SelectionSpec:
         (an option of `select`) with their search bounds, and a forecast's baseline.
 
         Args:
-            files: Option -> path, as in `fields.leaf.to_argv`.
+            files: Option -> path, as in `fields.codec.to_argv`.
 
         Returns:
             Words of a command line.

@@ -13,17 +13,18 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - the usual name
 
-from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.drafts.features import choose_device
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.hardware import default_dtype, device_name, free_memory, gpus
 from vocabtrim_core.serving.latency_probe import LEAST, Probe, ProbeRow, Timing, VerifyRow
+from vocabtrim_core.serving.probe_request import DTYPES as DTYPE_NAMES
+from vocabtrim_core.serving.probe_request import ProbeRequest
 from vocabtrim_core.serving.random_target import random_target, verification
 from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft, draft_config, with_embedding
 from vocabtrim_core.serving.torch_loop.graphs import captured
 from vocabtrim_core.wording import format_bytes as in_words
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPE_NAMES}
 # Bytes written between timings, so that weights are read from memory, as they are in a cycle: the
 # target is larger than the caches.
 FLUSHED = {"cuda": 256 * 2**20, "cpu": 64 * 2**20}
@@ -33,69 +34,8 @@ Progress = Callable[..., Any]
 Work = Callable[[], object]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The settings of a probe.
-
-    Attributes:
-        architecture: Shapes of the draft.
-        ks: Sizes, in any order.
-        batches: Batch sizes, in any order.
-        context: Tokens that attention reads.
-        topk: Branches of a step, 1 for a chain.
-        depth: Draft steps per cycle; a verification takes depth + 1 tokens.
-        device: "auto", "cuda" or "cpu".
-        dtype: "auto" or a key of DTYPES.
-        repeats: Repeats of each timing.
-        seconds: Seconds for each batch size, after which repeats end early, but not below 6.
-        with_target: Whether verifications are timed too.
-
-    Raises:
-        InputError: A setting is out of range, or there is no such draft or target.
-    """
-
-    architecture: DraftArchitecture
-    ks: Sequence[int]
-    batches: Sequence[int] = (1, 8, 64)
-    context: int = 512
-    topk: int = 1
-    depth: int = 3
-    device: str = "auto"
-    dtype: str = "auto"
-    repeats: int = 30
-    seconds: float = 20.0
-    with_target: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("context", "topk", "depth"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be 1 or more, but it is {getattr(self, name)}.")
-        if not self.ks or not self.batches or min(self.batches) < 1:
-            raise InputError("A probe needs a size k and a batch size, 1 or more each.")
-        size = self.architecture.vocab_size
-        if not self.topk <= min(self.ks) <= max(self.ks) <= size:
-            raise InputError(f"Sizes k lie within {self.topk}..{size:,} for this draft and top-k.")
-        if self.repeats < LEAST or self.seconds <= 0:
-            raise InputError(f"A probe needs {LEAST} repeats or more, and some seconds for them.")
-        if self.dtype not in ("auto", *DTYPES):
-            raise InputError(f"dtype must be auto, {', '.join(DTYPES)}, not {self.dtype!r}.")
-        if self.with_target and self.architecture.target_layers is None:
-            raise InputError(
-                f"{self.architecture.name} does not say how many layers its target has; give the "
-                "target's config.json, or probe without the target."
-            )
-        shape = self.architecture
-        differs = shape.active_experts > 1 or shape.target_layer_weights is not None
-        if self.with_target and differs:
-            raise InputError(
-                f"The target of {self.architecture.name} has other layers than its draft (a "
-                "mixture of experts, say), which are not timed here; probe without the target."
-            )
-        self.architecture.draft_config(min(self.ks))  # raises for drafts that cannot be timed
-
-
 def run_probe(
-    request: Request, progress: Progress = lambda *_, **__: None, *, command: str = ""
+    request: ProbeRequest, progress: Progress = lambda *_, **__: None, *, command: str = ""
 ) -> Probe:
     """Time draft steps, and verifications where requested.
 
@@ -126,7 +66,7 @@ def run_probe(
         raise InputError(_too_large(request, "more than there is")) from error
 
 
-def _probe(request: Request, progress: Progress, command: str) -> Probe:
+def _probe(request: ProbeRequest, progress: Progress, command: str) -> Probe:
     shape, device, dtype = request.architecture, request.device, request.dtype
     ks, batches = sorted(set(request.ks)), sorted(set(request.batches))
     rows, verify = [], []
@@ -231,7 +171,7 @@ class _BatchProgress:
 
 
 def _timed(
-    cells: dict[Any, Work], clock: Clock, request: Request, report: _BatchProgress
+    cells: dict[Any, Work], clock: Clock, request: ProbeRequest, report: _BatchProgress
 ) -> dict[Any, list[float]]:
     """Seconds of each cell. Cells alternate, so that a slow minute affects all sizes equally."""
     for work in cells.values():  # the first call allocates
@@ -257,7 +197,7 @@ class Steps:
         request: The settings, with a device and dtype other than "auto".
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: ProbeRequest) -> None:
         self.request, shape = request, request.architecture
         self.device, dtype = torch.device(request.device), DTYPES[request.dtype]
         torch.manual_seed(0)
@@ -325,7 +265,7 @@ class Steps:
 # --- memory -------------------------------------------------------------------------------------
 
 
-def needed_bytes(request: Request) -> int:
+def needed_bytes(request: ProbeRequest) -> int:
     """Memory that a probe needs, estimated from the shapes.
 
     Args:
@@ -349,13 +289,13 @@ def needed_bytes(request: Request) -> int:
     return max(draft, target) * shape.bytes_per_weight + FLUSHED[request.device]
 
 
-def _check_memory(request: Request) -> None:
+def _check_memory(request: ProbeRequest) -> None:
     needed, free = needed_bytes(request), free_memory(request.device)
     if needed > SPARE * free:
         raise InputError(_too_large(request, f"about {in_words(needed)}", in_words(free)))
 
 
-def _too_large(request: Request, needs: str, free: str | None = None) -> str:
+def _too_large(request: ProbeRequest, needs: str, free: str | None = None) -> str:
     available = f", but {free} are free" if free else ""
     advice = ", or leave the target out" if request.with_target else ""
     return (

@@ -14,7 +14,7 @@ from vocabtrim_core.templates.definition import generated
 from vocabtrim_core.templates.fast_path import FastPath, Frame, strip
 from vocabtrim_core.templates.literal_turns import turns_by_definition
 from vocabtrim_core.templates.preformatted import Markers
-from vocabtrim_core.templates.reading import Reading, unwritten, weightless
+from vocabtrim_core.templates.reading import Reading, has_zero_weight, lost_content
 from vocabtrim_core.templates.render import Messages, RefusedError, Rendered, Renderer
 from vocabtrim_core.templates.spans import (
     RULES,
@@ -27,7 +27,13 @@ from vocabtrim_core.templates.spans import (
     span_of,
     without_thoughts,
 )
-from vocabtrim_core.templates.turns import Turn, TurnFinder, ended, joined, without_lone_stops
+from vocabtrim_core.templates.turns import (
+    Turn,
+    TurnFinder,
+    join_turns,
+    turn_with_stop,
+    without_lone_stops,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,7 +93,7 @@ class ChatTemplate:
     literal: bool = False
     warnings: tuple[str, ...] = ()
     with_tools: ChatTemplate | None = field(default=None, repr=False)
-    tools_alone: bool = False
+    needs_tools: bool = False
     fast_path: FastPath | None = field(default=None, repr=False)
     unsure: tuple[str, ...] = ()
 
@@ -185,7 +191,7 @@ class ChatTemplate:
         Raises:
             RefusedError: There are no tools, and the template is for tools alone.
         """
-        if self.tools_alone and not tools:
+        if self.needs_tools and not tools:
             raise RefusedError(TOOLS_ALONE, TOOLS_ALONE.rstrip("."))
         return self.with_tools if tools and self.with_tools else self
 
@@ -253,8 +259,8 @@ class ChatTemplate:
                 rendered.text, chosen._narrow(rendered.text, spans, rule, reasoning, last_turn_only)
             )
         turns = chosen.turns(rendered, messages, tools)
-        notes = unwritten(rendered, turns, reasoning=reasoning)
-        turns = joined(turn for turn in turns if not weightless(messages[turn.message]))
+        notes = lost_content(rendered, turns, reasoning=reasoning)
+        turns = join_turns(turn for turn in turns if not has_zero_weight(messages[turn.message]))
         spans = [span_of(rendered.text, turn, rule, self.span_end) for turn in turns]
         narrowed = chosen._narrow(rendered.text, spans, rule, reasoning, last_turn_only)
         return Reading(rendered.text, narrowed, notes)
@@ -287,7 +293,7 @@ class ChatTemplate:
                 last = rendered.parts[-1].message
                 holders = [last] if messages[last].get("role") == "assistant" else []
             if holders:
-                stopped = ended(rendered.text, holders[0], start, end, self.finder.stops)
+                stopped = turn_with_stop(rendered.text, holders[0], start, end, self.finder.stops)
                 marked_turns.append(stopped._replace(end=end, tail=end))
         return marked_turns
 
@@ -387,21 +393,6 @@ class ChatTemplate:
         return frames.get(rule, (Frame(), Frame()))
 
     # --- without rendering ----------------------------------------------------------------------
-
-    def needs_rendering(self, content: str, *, reasoning: bool = True) -> bool:
-        """Whether the fast path is not proved for one assistant content.
-
-        Args:
-            content: The content.
-            reasoning: Whether reasoning counts.
-
-        Returns:
-            True where the conversation must be rendered.
-        """
-        import pyarrow as pa
-
-        contents = pa.array([content], pa.large_string())
-        return bool(self.needs_rendering_mask(contents, reasoning=reasoning)[0])
 
     def needs_rendering_mask(
         self, contents: pa.LargeStringArray, *, reasoning: bool = True

@@ -29,7 +29,7 @@ def environment() -> ImmutableSandboxedEnvironment:
     from jinja2.parser import Parser
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    class Generation(Extension):
+    class GenerationTag(Extension):
         """The {% generation %} block."""
 
         tags = {"generation"}  # noqa: RUF012 - jinja's own declaration
@@ -70,7 +70,9 @@ def environment() -> ImmutableSandboxedEnvironment:
             sort_keys=sort_keys,
         )
 
-    sandbox = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
+    sandbox = Sandbox(
+        trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, loopcontrols]
+    )
     sandbox.filters["tojson"] = to_json
     functions: dict[str, Any] = {
         "raise_exception": raise_exception,

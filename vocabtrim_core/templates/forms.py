@@ -5,7 +5,7 @@ template tests for null, another prints "None". `arguments` are a string of JSON
 and an object in others: one template joins strings, another writes `arguments | tojson`, which
 escapes a string a second time, and another iterates over the items of an object. A row is rendered
 as it is; the other form is used only where the template fails on the first or loses the call. What
-a template does with each form is probed once (`probe_habits`).
+a template does with each form is probed once (`probe_call_forms`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ASKED = "Quartz asks once"
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class CallForms:
     """The forms of a turn with calls that a template writes as the model would.
 
     Attributes:
@@ -39,7 +39,7 @@ class Habits:
 
 
 def chat_forms(
-    messages: Sequence[Mapping[str, Any]], habits: Habits, *, parts: bool = False
+    messages: Sequence[Mapping[str, Any]], call_forms: CallForms, *, parts: bool = False
 ) -> Iterator[list[dict[str, Any]]]:
     """The forms of a conversation, in the order in which they are to be tried.
 
@@ -60,19 +60,22 @@ def chat_forms(
         yield [_with_content(message) for message in chat]
         return
     contents = [chat[i]["content"] for i in calling]
-    first = "keep" if habits.null else "empty"
-    blanks = {None: (first, "empty" if habits.null else "keep"), "": (first, "null")}
+    first = "keep" if call_forms.null else "empty"
+    blanks = {None: (first, "empty" if call_forms.null else "keep"), "": (first, "null")}
     ways = [way for content in (None, "") if content in contents for way in blanks[content]]
     # (strings of JSON become objects, objects become strings): first what the template can read,
     # then as they are, then all in one form.
-    readable = (not habits.strings and habits.objects, not habits.objects and habits.strings)
+    readable = (
+        not call_forms.strings and call_forms.objects,
+        not call_forms.objects and call_forms.strings,
+    )
     forms = dict.fromkeys((readable, (False, False), (True, False), (False, True)))
     for blank in dict.fromkeys(ways or ("keep",)):
         for to_object, to_string in forms:
             yield [_form(message, blank, to_object, to_string) for message in chat]
 
 
-def probe_habits(render: Callable[[list[dict[str, Any]]], str]) -> Habits:
+def probe_call_forms(render: Callable[[list[dict[str, Any]]], str]) -> CallForms:
     """Find out what a template does with the forms of a turn that calls a tool.
 
     Args:
@@ -102,7 +105,7 @@ def probe_habits(render: Callable[[list[dict[str, Any]]], str]) -> Habits:
     python = f"'{_KEY}': '{_VALUE}'" in objects
     good = as_object if objects and not python else as_string
     null, empty = shows(None, good), shows("", good)
-    return Habits(
+    return CallForms(
         null=bool(null) and not (null.count("None") > empty.count("None")),
         strings=_VALUE in strings and not escaped,
         objects=_VALUE in objects and not python,

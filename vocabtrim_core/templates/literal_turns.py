@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from vocabtrim_core.templates.render import Messages, RefusedError, Rendered, Renderer
-from vocabtrim_core.templates.turns import Turn, TurnFinder, common_start, ended
+from vocabtrim_core.templates.turns import Turn, TurnFinder, common_start, turn_with_stop
 
 
 class Rendering(Protocol):
@@ -72,7 +72,7 @@ def turns_by_definition(
             part = [] if template.literal else finder.turns_of(i, rendered, tools)
             turns += part or _lose(template, i)
             continue
-        turns.append(ended(text, i, start, tail, finder.stops))
+        turns.append(turn_with_stop(text, i, start, tail, finder.stops))
     return turns
 
 

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 
 from vocabtrim_core.templates.spans import any_of
-from vocabtrim_core.templates.turns import Turn, ended
+from vocabtrim_core.templates.turns import Turn, turn_with_stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Markers:
         text = text.removesuffix(self.trailer)
 
         def close(begin: int, tail: int) -> None:
-            turn = ended(text, -1, begin, tail, self.stops)
+            turn = turn_with_stop(text, -1, begin, tail, self.stops)
             if turn.stop == turn.end and (last := self._special_at_end(text, begin, tail)):
                 turn = turn._replace(stop=last[0], end=last[1])
             turns.append(turn)

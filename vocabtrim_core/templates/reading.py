@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from vocabtrim_core.templates.forms import call_names, reasoning_of
 from vocabtrim_core.templates.render import Rendered
 from vocabtrim_core.templates.spans import Span
-from vocabtrim_core.templates.turns import Turn, speaks
+from vocabtrim_core.templates.turns import Turn, has_content
 
 LOST_REASONING = "reasoning that the chat template does not write"
 LOST_CALLS = "tool calls that the chat template does not write"
@@ -31,7 +31,7 @@ class Reading(NamedTuple):
     notes: tuple[tuple[str, int], ...] = ()
 
 
-def weightless(message: Mapping[str, Any]) -> bool:
+def has_zero_weight(message: Mapping[str, Any]) -> bool:
     """Whether the row marks a turn as not trained on.
 
     Args:
@@ -60,7 +60,7 @@ def _stands_in(content: Any, text: str) -> bool:
     return last_line in text
 
 
-def unwritten(
+def lost_content(
     rendered: Rendered, turns: Sequence[Turn], *, reasoning: bool = True
 ) -> tuple[tuple[str, int], ...]:
     """What messages hold and their turns do not show.
@@ -82,7 +82,7 @@ def unwritten(
         if message.get("role") == "assistant":
             text, thought = written.get(i), reasoning_of(message).strip()
             if text is None:
-                lost[LOST_TURNS] += speaks(message)
+                lost[LOST_TURNS] += has_content(message)
                 continue
             lost[LOST_REASONING] += reasoning and bool(thought) and thought not in text
             names = Counter(call_names(message))

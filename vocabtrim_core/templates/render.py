@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.forms import Habits, call_names, chat_forms, read_message
+from vocabtrim_core.templates.forms import CallForms, call_names, chat_forms, read_message
 from vocabtrim_core.templates.instrument import MessagePart, instrumented, render_parts, split
 
 Span = tuple[int, int]  # characters [start, end)
@@ -21,12 +21,12 @@ class RefusedError(InputError):
     """A template refuses a conversation.
 
     Attributes:
-        said: The template's own message, without the place.
+        reason: The template's own message, without the place.
     """
 
-    def __init__(self, sentence: str, said: str) -> None:
+    def __init__(self, sentence: str, reason: str) -> None:
         super().__init__(sentence)
-        self.said = said
+        self.reason = reason
 
 
 class Rendered(NamedTuple):
@@ -65,7 +65,7 @@ class Renderer:
     parts: bool = False
     tools: tuple[Any, ...] = ()
     marks: bool = True
-    habits: Habits = field(default_factory=Habits)
+    call_forms: CallForms = field(default_factory=CallForms)
     name: str = "the tokenizer's chat template"
 
     @property
@@ -92,7 +92,7 @@ class Renderer:
             InputError: The template is not valid jinja, or tool calls have an unknown form.
         """
         with_lost_calls, refusal = None, None
-        for chat in chat_forms(messages, self.habits, parts=self.parts):
+        for chat in chat_forms(messages, self.call_forms, parts=self.parts):
             try:
                 marked = self._text(chat, tools, prompt)
             except Exception as error:  # a template may raise anything
@@ -127,7 +127,7 @@ class Renderer:
         """
         return self.render(messages, tools, prompt=prompt).text
 
-    def as_it_stands(self, messages: Messages) -> str:
+    def text_unconverted(self, messages: Messages) -> str:
         """Render a conversation in the form of the row only.
 
         Args:

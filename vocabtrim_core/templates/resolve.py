@@ -17,7 +17,7 @@ from vocabtrim_core.templates.format import (
     conversation,
     probe_format,
 )
-from vocabtrim_core.templates.forms import probe_habits
+from vocabtrim_core.templates.forms import probe_call_forms
 from vocabtrim_core.templates.presets import NAMED, NamedTemplate
 from vocabtrim_core.templates.probe_cache import stored_or_probed
 from vocabtrim_core.templates.probe_markers import probe_markers, unsure_kinds
@@ -96,7 +96,7 @@ def _probed(tokenizer: Tokenizer, name: str, span_end: str) -> ChatTemplate:
             with_tools = _own(tokenizer, tokenizer.tool_template, TOOLS)
             template = replace(template, with_tools=replace(with_tools, span_end=span_end))
     template = replace(template, span_end=span_end, unsure=unsure_kinds(template))
-    if template.tools_alone:
+    if template.needs_tools:
         return template
     return replace(template, fast_path=prove(template, tokenizer))
 
@@ -107,7 +107,7 @@ def _own_or_for_tools(tokenizer: Tokenizer, jinja: str) -> ChatTemplate:
         return _own(tokenizer, jinja)
     except InputError:
         with suppress(InputError):
-            return replace(_own(tokenizer, jinja, TOOLS), tools_alone=True)
+            return replace(_own(tokenizer, jinja, TOOLS), needs_tools=True)
         raise
 
 
@@ -173,7 +173,7 @@ def _named(tokenizer: Tokenizer, name: str, entry: NamedTemplate) -> ChatTemplat
 def _template(
     tokenizer: Tokenizer, name: str, renderer: Renderer, shape: TemplateFormat
 ) -> ChatTemplate:
-    renderer = replace(renderer, habits=probe_habits(renderer.as_it_stands))
+    renderer = replace(renderer, call_forms=probe_call_forms(renderer.text_unconverted))
     stops = probe_stops(renderer, tokenizer)
     opening = probe_opening(renderer)
     header = "" if opening.answers else shape.opening

@@ -101,11 +101,11 @@ class MarkedSample(NamedTuple):
 
     Attributes:
         reading: Text, counted ranges and notes.
-        said: What of it counts and what is lost, a sentence each.
+        notes: What of it counts and what is lost, a sentence each.
     """
 
     reading: Reading
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def show(

@@ -114,7 +114,10 @@ class TurnFinder:
         if not parts or not _apart_by_later(parts, rendered.parts):
             return []
         starts = [self._start(text, parts[0], chat, i, tools), *(part.start for part in parts[1:])]
-        turns = [ended(text, i, at, p.end, self.stops) for at, p in zip(starts, parts, strict=True)]
+        turns = [
+            turn_with_stop(text, i, at, p.end, self.stops)
+            for at, p in zip(starts, parts, strict=True)
+        ]
         return [self._stopped_by_result(text, turn, chat, i) for turn in turns]
 
     def _stopped_by_result(self, text: str, turn: Turn, chat: Messages, i: int) -> Turn:
@@ -145,7 +148,9 @@ class TurnFinder:
                 calling = {"role": "assistant", "tool_calls": [CALL]}
                 rendered = self.renderer.render([*USUAL, calling])
                 if parts := [p for p in rendered.parts if p.message == len(USUAL)]:
-                    turn = ended(rendered.text, 0, parts[-1].start, parts[-1].end, self.stops)
+                    turn = turn_with_stop(
+                        rendered.text, 0, parts[-1].start, parts[-1].end, self.stops
+                    )
                     stop = rendered.text[turn.stop : turn.end]
             self._prompts[CALLING] = stop, stop
         return self._prompts[CALLING][0]
@@ -224,7 +229,7 @@ def _apart_by_later(own: Sequence[MessagePart], parts: Sequence[MessagePart]) ->
     return True
 
 
-def ended(text: str, message: int, start: int, tail: int, stops: tuple[str, ...]) -> Turn:
+def turn_with_stop(text: str, message: int, start: int, tail: int, stops: tuple[str, ...]) -> Turn:
     """Find the stop token of a turn: the first of those at its end.
 
     Args:
@@ -264,7 +269,7 @@ def without_lone_stops(text: str, turns: Sequence[Turn]) -> list[Turn]:
     ]
 
 
-def joined(turns: Iterable[Turn]) -> list[Turn]:
+def join_turns(turns: Iterable[Turn]) -> list[Turn]:
     """Join turns that a template writes as one, with no stop token between them.
 
     Args:
@@ -302,7 +307,7 @@ def common_start(left: str, right: str) -> str:
     return left[:shared]
 
 
-def speaks(message: Mapping[str, Any]) -> bool:
+def has_content(message: Mapping[str, Any]) -> bool:
     """Whether a message has text, reasoning or calls.
 
     Args:

@@ -19,7 +19,7 @@ from vocabtrim_core.model_config import CONFIG
 from vocabtrim_core.tokenizers import files as files
 from vocabtrim_core.tokenizers import text as token_text
 from vocabtrim_core.tokenizers.presets import PRESETS, Preset
-from vocabtrim_core.tokenizers.vocab_size import Given, VocabSize
+from vocabtrim_core.tokenizers.vocab_size import RequestedSize, VocabSize
 
 if TYPE_CHECKING:
     import tokenizers
@@ -175,7 +175,7 @@ def load_tokenizer(
     if config is not None and vocab_size is not None:
         raise InputError("V is given twice, as a config.json and as a number; give one of them.")
     text = str(spec)
-    size = Given(config, vocab_size)
+    size = RequestedSize(config, vocab_size)
     if text in PRESETS:
         return _preset(PRESETS[text], size)
     path = Path(text).expanduser()
@@ -200,7 +200,7 @@ def load_tokenizer(
 # --- sources ------------------------------------------------------------------------------------
 
 
-def _preset(preset: Preset, given: Given) -> Tokenizer:
+def _preset(preset: Preset, given: RequestedSize) -> Tokenizer:
     return _tokenizer(
         preset.build(),
         name=preset.name,
@@ -212,7 +212,7 @@ def _preset(preset: Preset, given: Given) -> Tokenizer:
     )
 
 
-def _from_files(file: Path, name: str, source: str, given: Given) -> Tokenizer:
+def _from_files(file: Path, name: str, source: str, given: RequestedSize) -> Tokenizer:
     """Build a tokenizer from tokenizer.json and the files beside it."""
     folder = file.parent
     config = files.read_object(folder / "tokenizer_config.json")
@@ -228,7 +228,7 @@ def _from_files(file: Path, name: str, source: str, given: Given) -> Tokenizer:
     )
 
 
-def _from_hub(repo: str, revision: str | None, given: Given) -> Tokenizer:
+def _from_hub(repo: str, revision: str | None, given: RequestedSize) -> Tokenizer:
     """Download the few small files of a hub repository into the hub cache; none is executed."""
     from huggingface_hub import errors as hub
     from huggingface_hub import snapshot_download

@@ -54,7 +54,7 @@ class VocabSize:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class RequestedSize:
     """What the user gives for V: a config.json, or the number itself.
 
     Attributes:

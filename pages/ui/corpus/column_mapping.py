@@ -15,7 +15,7 @@ from vocabtrim_core.corpora import (
     ColumnMapping,
     CorpusInfo,
 )
-from vocabtrim_core.corpora.places import message_keys
+from vocabtrim_core.corpora.message_paths import message_keys
 from vocabtrim_core.corpora.schema import DEFAULTS
 
 MOST_ROLES = 6  # that are asked for at a time

@@ -21,11 +21,11 @@ HUB = "Rows of the hub can be looked at once they are downloaded."
 
 
 class Read(NamedTuple):
-    """A conversation that was read. said: what counts of it or is lost, in sentences."""
+    """A conversation that was read. notes: what counts of it or is lost, in sentences."""
 
     title: str
     reading: Reading
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
     messages: Messages | None
     tools: list | None
 
@@ -71,7 +71,7 @@ def look(
             )
             ask_for_roles(chosen, checked.skipped)
             _report(checked, wanted["most_refused"])
-    own = [Read(FIRST, p.reading, p.said, p.messages, p.tools) for p in previews[:1]]
+    own = [Read(FIRST, p.reading, p.notes, p.messages, p.tools) for p in previews[:1]]
     return own + samples
 
 
@@ -85,12 +85,12 @@ def _conversations(previews: list[Preview]) -> None:
         )
         alt = f"Conversation of row {conversation.row} with its counted spans"
         marked(conversation.text, conversation.spans, f"preview_{i}", alt)
-        _sentences(conversation.said)
+        _sentences(conversation.notes)
 
 
 def _samples(samples: list[Read]) -> None:
     for i, sample in enumerate(samples):
-        st.caption(f"{sample.title}. {plain(' '.join(sample.said))}")
+        st.caption(f"{sample.title}. {plain(' '.join(sample.notes))}")
         marked(
             sample.reading.text,
             sample.reading.spans,

@@ -7,7 +7,12 @@ import streamlit as st
 from pages.ui.corpus.spans_view import Read, marked
 from pages.ui.format import plain
 from vocabtrim_core.templates.chat_template import ChatTemplate
-from vocabtrim_core.templates.trainer import Trained, matching, trained, warnings_of
+from vocabtrim_core.templates.specforge_loss import (
+    LossComparison,
+    compare_loss,
+    grouped_differences,
+    matching_templates,
+)
 
 # Where two texts have no room beside each other they stand one above the other.
 STYLE = """<style>
@@ -25,7 +30,7 @@ def beside_trainer(template: ChatTemplate, conversations: list[Read]) -> None:
         conversations: conversations that were read.
     """
     st.subheader("Beside SpecForge", anchor=False)
-    entries = matching(template)
+    entries = matching_templates(template)
     if not entries:
         st.caption(
             "SpecForge has no template with the headers of this chat template, so there is nothing "
@@ -34,7 +39,7 @@ def beside_trainer(template: ChatTemplate, conversations: list[Read]) -> None:
         return
     read = [conversation for conversation in conversations if conversation.reading.text]
     compared = {
-        (conversation.title, entry.name): trained(
+        (conversation.title, entry.name): compare_loss(
             template, conversation.reading, entry, conversation.messages, conversation.tools
         )
         for conversation in read
@@ -62,8 +67,8 @@ def beside_trainer(template: ChatTemplate, conversations: list[Read]) -> None:
                 _pair(conversation, compared[conversation.title, name])
 
 
-def _warnings(compared: list[Trained], names: list[str]) -> None:
-    differing = warnings_of(compared)
+def _warnings(compared: list[LossComparison], names: list[str]) -> None:
+    differing = grouped_differences(compared)
     for differing_names, sentences in differing:
         st.warning(
             f"**{plain(', '.join(differing_names))}**: {plain(' '.join(sentences))}",
@@ -82,7 +87,7 @@ def _warnings(compared: list[Trained], names: list[str]) -> None:
         )
 
 
-def _pair(conversation: Read, other: Trained) -> None:
+def _pair(conversation: Read, other: LossComparison) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Counted**")

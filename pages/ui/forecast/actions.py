@@ -9,7 +9,7 @@ import streamlit as st
 from pages.ui import state
 from pages.ui.router import page as page_of
 from pages.ui.session import session
-from vocabtrim_core.fields.leaf import to_query
+from vocabtrim_core.fields.codec import to_query
 from vocabtrim_core.selection_spec.settings import Settings
 
 

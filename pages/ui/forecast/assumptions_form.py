@@ -16,7 +16,7 @@ from pages.ui.widgets import drop_stale, linked
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import to_argv
+from vocabtrim_core.fields.codec import to_argv
 from vocabtrim_core.forecast.acceptance import MAX_DEPTH
 from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.cycle_times import cycle_times

@@ -15,7 +15,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings.files import READERS
-from vocabtrim_core.mappings.importing import ImportedMapping, import_for
+from vocabtrim_core.mappings.imported import ImportedMapping, import_mapping_for
 from vocabtrim_core.workspace.files import write_atomic
 
 CAP_MB = 50
@@ -27,7 +27,7 @@ KINDS = (
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the mapping")
 def _load(path: str, changed: float, key: str, _counts) -> ImportedMapping:
-    mapping = import_for(path, _counts)
+    mapping = import_mapping_for(path, _counts)
     freeze()  # a .pt file imports torch
     return mapping
 

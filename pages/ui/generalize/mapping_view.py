@@ -14,7 +14,7 @@ from pages.ui.session import session
 from pages.ui.vocabularies import InView
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.generalization.compare import Compared, compare
-from vocabtrim_core.mappings.importing import ImportedMapping
+from vocabtrim_core.mappings.imported import ImportedMapping
 
 SHOWN = 40
 ICONS = {True: ":material/check_circle:", False: ":material/error:", None: ":material/remove:"}

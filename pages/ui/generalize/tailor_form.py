@@ -13,8 +13,8 @@ from pages.ui.mix_state import FLOOR_EVERY, SCRIPTS, budget_key, protect_key, we
 from pages.ui.session import session
 from pages.ui.widgets import persisted, set_values, value_of
 from vocabtrim_core.counts_store import StoredCounts
+from vocabtrim_core.fields.codec import to_argv
 from vocabtrim_core.fields.kinds import share_of
-from vocabtrim_core.fields.leaf import to_argv
 from vocabtrim_core.selection.protect import SETS
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection_spec.settings import Mix

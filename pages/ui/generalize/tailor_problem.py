@@ -20,7 +20,13 @@ from vocabtrim_core.selection.constrained import (
     constraint_costs,
     solve,
 )
-from vocabtrim_core.selection.protect import SETS, Wish, listed_ids, protected_ids, script_ids
+from vocabtrim_core.selection.protect import (
+    SETS,
+    ProtectedGroup,
+    listed_ids,
+    protected_ids,
+    script_ids,
+)
 from vocabtrim_core.selection.selection import mix
 from vocabtrim_core.templates.chat_template import ChatTemplate
 from vocabtrim_core.templates.resolve import template_of
@@ -90,15 +96,15 @@ def problem_of(
     wishes = []
     if tokenizer:
         known = protected_sets(sets[0].key, counts[0], tokenizer)
-        wishes += [Wish(name, known[name]) for name in wanted.mix.protect]
+        wishes += [ProtectedGroup(name, known[name]) for name in wanted.mix.protect]
         kinds = token_kinds(tokenizer)
         wishes += [
-            Wish(f"{script} = {n:,}", script_ids(frequencies, kinds, script, n))
+            ProtectedGroup(f"{script} = {n:,}", script_ids(frequencies, kinds, script, n))
             for script, n in wanted.mix.scripts
         ]
     try:
         if wanted.keep:
-            wishes.append(Wish(OWN, listed_ids(wanted.keep, tokenizer, size)))
+            wishes.append(ProtectedGroup(OWN, listed_ids(wanted.keep, tokenizer, size)))
         drop = listed_ids(wanted.drop, tokenizer, size) if wanted.drop else None
     except InputError as error:
         path = str(wanted.keep if wanted.keep and str(wanted.keep) in str(error) else wanted.drop)
@@ -137,7 +143,7 @@ def signature(sets: list[StoredCounts], demand: Problem) -> str:
         demand.k,
         demand.k_min,
         demand.k_max,
-        [(wish.name, _digest(wish.ids)) for wish in demand.wishes],
+        [(wish.name, _digest(wish.ids)) for wish in demand.protected],
         _digest(demand.excluded),
         demand.multiple,
     ]

@@ -28,7 +28,7 @@ from vocabtrim_core.selection.constrained import (
     Result,
     about,
 )
-from vocabtrim_core.selection.protect import Wish
+from vocabtrim_core.selection.protect import ProtectedGroup
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 
@@ -94,7 +94,9 @@ def _chart_data(
     shape, t = view.architecture, view.tradeoff
     settings = state.settings(shape.vocab_size)
     names = eval_sets.names_of(sets)
-    protected = np.unique(np.concatenate([w.ids for w in demand.wishes] or [[]])) if demand else []
+    protected = (
+        np.unique(np.concatenate([w.ids for w in demand.protected] or [[]])) if demand else []
+    )
     dropped = demand.excluded if demand and demand.excluded is not None else []
     return {
         "sets": [
@@ -137,7 +139,7 @@ def _told(
     )
     if len(sets) > 1:
         text += f"; {plain(low[1])} does worst with {percent(low[0].coverage)}"
-    if choice.k != result.plain.k or len(result.prices):
+    if choice.k != result.plain.k or len(result.costs):
         text += (
             f". Without your constraints it would be {result.plain.k:,} tokens and "
             f"{result.plain.utility:.4f}"
@@ -188,15 +190,15 @@ def _price_tags(
     if tokenizer is None:
         return
     known = tailor_problem.protected_sets(sets[0].key, sets[0].counts, tokenizer)
-    paid = {price.name: price for price in result.prices}
+    paid = {price.name: price for price in result.costs}
     off = tuple(name for name in places if name not in paid)
-    wishes = [Wish(name, known[name]) for name in off]
+    wishes = [ProtectedGroup(name, known[name]) for name in off]
     tags = tailor_problem.prices_of(tailor_problem.signature(sets, demand), off, demand, wishes)
     for price in (*paid.values(), *tags):
         if price.name in places:
             tag = _tag(price, on=price.name in paid) if price.tokens else "no such tokens here"
             places[price.name].caption(tag)
-    others = [price for price in result.prices if price.name not in places]
+    others = [price for price in result.costs if price.name not in places]
     if others:
         st.caption(
             "Prices of the rest: "
@@ -213,7 +215,7 @@ def _tag(price: ConstraintCost, *, on: bool) -> str:
 
 def _worst(sets: list[StoredCounts], result: Result) -> None:
     """The floor on every set: how near to the smallest, and what plain top-k would need."""
-    worst = result.worst
+    worst = result.covering
     if worst is None:
         return
     size = len(worst.vocabulary)

@@ -9,12 +9,12 @@ from pages.ui.handover.downloads import get, packed
 from pages.ui.widgets import persisted
 from vocabtrim_core.report.card import model_card
 from vocabtrim_core.report.charts import figures
-from vocabtrim_core.report.data import Facts
+from vocabtrim_core.report.data import ReportData
 from vocabtrim_core.report.tables import tables
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 
 
-def files(facts: Facts, choice: SelectionSpec) -> None:
+def files(facts: ReportData, choice: SelectionSpec) -> None:
     """Everything else that can be taken along.
 
     Args:
@@ -23,7 +23,7 @@ def files(facts: Facts, choice: SelectionSpec) -> None:
     """
     k = choice.k
     drawn = len(figures(facts))
-    table_count = 3 + bool(facts.elsewhere) + bool(facts.material.measured)
+    table_count = 3 + bool(facts.elsewhere) + bool(facts.inputs.measured)
     st.subheader("Files", anchor=False)
     with st.container(horizontal=True, gap="small"):
         get(

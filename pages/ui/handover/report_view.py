@@ -16,13 +16,13 @@ from vocabtrim_core import workspace
 from vocabtrim_core.exports import zip_bytes
 from vocabtrim_core.report import pdf, phrasing
 from vocabtrim_core.report.charts import figures
-from vocabtrim_core.report.data import Facts
+from vocabtrim_core.report.data import ReportData
 from vocabtrim_core.report.page import report_html
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.selection_spec.store import keep
 
 
-def report(facts: Facts, argv: list[str]) -> None:
+def report(facts: ReportData, argv: list[str]) -> None:
     """The page to read, with what it says first.
 
     Args:

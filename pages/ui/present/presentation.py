@@ -8,7 +8,7 @@ from streamlit.components.v2 import component
 
 from pages.ui.format import PAPER, megabytes, one_in, percent
 from vocabtrim_core.forecast.decision_text import decision_text
-from vocabtrim_core.report.data import Elsewhere, Facts, Option
+from vocabtrim_core.report.data import Option, OtherCorpus, ReportData
 from vocabtrim_core.report.phrasing import against
 
 HERE = Path(__file__).parent
@@ -21,7 +21,7 @@ _STAGE = component(
 MOST_PLACES, MOST_OPTIONS = 4, 5
 
 
-def hero(facts: Facts) -> None:
+def hero(facts: ReportData) -> None:
     """The decision and the numbers that matter.
 
     Args:
@@ -30,7 +30,7 @@ def hero(facts: Facts) -> None:
     _STAGE(data={"hero": _hero(facts)}, key="stage_hero", height="content")
 
 
-def beside(facts: Facts) -> None:
+def beside(facts: ReportData) -> None:
     """What it covers elsewhere, and the alternatives.
 
     Args:
@@ -40,27 +40,27 @@ def beside(facts: Facts) -> None:
     _STAGE(data=data, key="stage_beside", height="content")
 
 
-def foot(facts: Facts) -> None:
+def foot(facts: ReportData) -> None:
     """Where the numbers come from.
 
     Args:
         facts: everything the report says.
     """
-    counts, provenance = facts.material.counts, facts.material.counts.provenance
+    counts, provenance = facts.inputs.counts, facts.inputs.counts.provenance
     text = (
         f"Counted: {counts.tokens:,} tokens of {counts.name} with the tokenizer "
         f"{provenance.tokenizer}, "
         f"rule {provenance.rule}. Estimated: FLOPs and weights of the draft of "
         f"{facts.opened.tradeoff.architecture.name}, from its shapes. Vocabulary sha256 "
-        f"{facts.material.choice.vocabulary_sha256[:16]}. After {PAPER}."
+        f"{facts.inputs.choice.vocabulary_sha256[:16]}. After {PAPER}."
     )
-    if facts.material.choice.own:
+    if facts.inputs.choice.own:
         text = f"The curve is of the most frequent tokens, which the chosen are not. {text}"
     _STAGE(data={"foot": text}, key="stage_foot", height="content")
 
 
-def _hero(facts: Facts) -> dict[str, object]:
-    chosen, full, counts = facts.chosen, facts.full, facts.material.counts
+def _hero(facts: ReportData) -> dict[str, object]:
+    chosen, full, counts = facts.chosen, facts.full, facts.inputs.counts
     coverage = chosen.choice.coverage
     lost = (
         "Every token counted can be drafted."
@@ -68,7 +68,7 @@ def _hero(facts: Facts) -> dict[str, object]:
         else f"The rest, {one_in(1 - coverage)} tokens, the target writes by itself: that costs "
         "speed there, never a wrong answer."
     )
-    settings, own = facts.material.choice.settings, facts.material.choice.own
+    settings, own = facts.inputs.choice.settings, facts.inputs.choice.own
     decided = ""
     if facts.decision:
         words = decision_text(facts.decision, full.k)
@@ -114,9 +114,9 @@ def _hero(facts: Facts) -> dict[str, object]:
     }
 
 
-def _throughput(facts: Facts) -> list[dict[str, object]]:
+def _throughput(facts: ReportData) -> list[dict[str, object]]:
     """Its effect on tokens per second: measured, else forecast as an interval, else nothing."""
-    measured = [m for m in facts.material.measured if m.k == facts.chosen.k]
+    measured = [m for m in facts.inputs.measured if m.k == facts.chosen.k]
     full = f"against all {facts.full.k:,}"
     if measured:
         first = measured[0]
@@ -149,10 +149,10 @@ def _points(share: float) -> str:
     return f"{100 * share:+.0f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _places(facts: Facts) -> dict[str, object] | None:
+def _places(facts: ReportData) -> dict[str, object] | None:
     if not facts.elsewhere:
         return None
-    counts, share = facts.material.counts, facts.chosen.choice.coverage
+    counts, share = facts.inputs.counts, facts.chosen.choice.coverage
     own = {
         "name": counts.name,
         "share": share,
@@ -171,7 +171,7 @@ def _places(facts: Facts) -> dict[str, object] | None:
     }
 
 
-def _place(place: Elsewhere) -> dict[str, object]:
+def _place(place: OtherCorpus) -> dict[str, object]:
     span, covered = place.interval, place.held
     text = f"{covered.tokens:,} tokens"
     if span:
@@ -184,7 +184,7 @@ def _place(place: Elsewhere) -> dict[str, object]:
     }
 
 
-def _options(facts: Facts) -> dict[str, object]:
+def _options(facts: ReportData) -> dict[str, object]:
     """The chosen size, pins and all tokens first; then the known sizes, as far as there is room."""
 
     def importance(option: Option) -> tuple[bool, bool, bool]:

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pages.ui.widgets import drop_stale, persisted
-from vocabtrim_core.figures import throughput as figures
+from vocabtrim_core.figures import measurements
 from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.summary import candidates
 from vocabtrim_core.serving.verdict import fastest
 
 BASELINES = {
-    figures.FULL: "V",
-    figures.SHIPPED: "32,000",
-    figures.NONE: "no speculation",
+    measurements.FULL: "V",
+    measurements.SHIPPED: "32,000",
+    measurements.NONE: "no speculation",
 }
 FASTEST = "the fastest draft"
 
@@ -41,11 +41,13 @@ def choose(measured: Sequence[Measurement]) -> Comparison:
     """
     at_once = sorted({number for measurement in measured for number in measurement.concurrencies})
     roles = {
-        figures.role(measurement, c) for measurement in measured for c in successful(measurement)
+        measurements.role(measurement, c)
+        for measurement in measured
+        for c in successful(measurement)
     }
-    drafting = roles - {figures.NONE}
+    drafting = roles - {measurements.NONE}
     baselines = [name for kind, name in BASELINES.items() if kind in roles and drafting - {kind}]
-    baselines = baselines or [BASELINES[figures.FULL]]
+    baselines = baselines or [BASELINES[measurements.FULL]]
     drafts = [
         FASTEST,
         *dict.fromkeys(c.label for measurement in measured for c in candidates(measurement)),

@@ -13,7 +13,7 @@ from pages.ui.throughput.results_view import where
 from pages.ui.throughput.shown_measurement import ShownMeasurement
 from pages.ui.widgets import drop_stale, linked, persisted
 from vocabtrim_core.figures import acceptance, load
-from vocabtrim_core.report.measured import SGLANGS, summary_rows
+from vocabtrim_core.report.measured import SGLANG_LENGTH, summary_rows
 from vocabtrim_core.serving.acceptance_length import LENGTH_HELP
 from vocabtrim_core.serving.measurement import Measurement
 
@@ -126,7 +126,7 @@ def _numbers(measured: Sequence[Measurement]) -> None:
         "± tokens/s": one_digit,
         "Acceptance length": st.column_config.NumberColumn(format="%.3f", help=LENGTH_HELP),
         "± length": three_digits,
-        SGLANGS: three_digits,
+        SGLANG_LENGTH: three_digits,
     }
     rows = pd.DataFrame(summary_rows(measured))
     columns |= {name: one_digit for name in rows if name.endswith(", ms")}

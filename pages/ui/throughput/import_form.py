@@ -38,7 +38,7 @@ def panel() -> list[str]:
     titles = ", ".join(reader.title for reader in FORMATS.values())
     files = st.file_uploader(
         "Result files",
-        ["json", "jsonl", "txt"],
+        ["json", "jsonl", "txt", "log"],
         key="result_files",
         accept_multiple_files=True,
         max_upload_size=MOST_MB,

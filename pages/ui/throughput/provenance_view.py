@@ -37,7 +37,7 @@ def provenance(in_view: Sequence[ShownMeasurement]) -> None:
             if not item.committed:
                 _actions(item.measurement)
         if in_view:
-            take_along([item.measurement for item in in_view])
+            measurement_files([item.measurement for item in in_view])
 
 
 def _actions(measurement: Measurement) -> None:
@@ -86,7 +86,7 @@ def facts(shown: ShownMeasurement) -> list[tuple[str, str]]:
     return [*recorded, *command, ("Key", measured.key)]
 
 
-def take_along(measured: Sequence[Measurement]) -> None:
+def measurement_files(measured: Sequence[Measurement]) -> None:
     """CSV, SVG and JSON of what is in view, as one zip.
 
     Args:
@@ -106,7 +106,7 @@ def take_along(measured: Sequence[Measurement]) -> None:
 
 
 def _zipped(measured: Sequence[Measurement]) -> bytes:
-    from vocabtrim_core.report.measured import take_along as files
+    from vocabtrim_core.report.measured import measurement_files as files
 
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "throughput"

@@ -18,6 +18,7 @@ from pages.ui.throughput.comparison_form import (
 )
 from pages.ui.throughput.shown_measurement import ShownMeasurement
 from pages.ui.widgets import set_values
+from vocabtrim_core.figures import measurements
 from vocabtrim_core.figures import throughput as figures
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.summary import drafts_nothing
@@ -151,7 +152,7 @@ def missing_baselines(measurement: Measurement, concurrency: int) -> list[str]:
         concurrency: requests at once.
     """
     measured_roles = {
-        figures.role(measurement, c)
+        measurements.role(measurement, c)
         for c in measurement.configurations
         if measurement.good(c.label, concurrency)
     }
@@ -159,7 +160,7 @@ def missing_baselines(measurement: Measurement, concurrency: int) -> list[str]:
     return [
         name
         for kind, name in BASELINES.items()
-        if kind not in measured_roles and not (kind == figures.SHIPPED and small)
+        if kind not in measured_roles and not (kind == measurements.SHIPPED and small)
     ]
 
 

@@ -7,18 +7,18 @@ import streamlit as st
 from pages.ui import plots
 from pages.ui.format import MEASURED
 from vocabtrim_core.figures import training as figures
-from vocabtrim_core.figures.courses import Course, begun
+from vocabtrim_core.figures.training_curves import TrainingCurves, begun
 from vocabtrim_core.serving.acceptance_length import LENGTH_HELP
 
 
-def curves(courses: list[Course]) -> None:
+def curves(runs: list[TrainingCurves]) -> None:
     """Acceptance length, loss, accuracy, speed and learning rate over the steps.
 
     Args:
-        courses: the course of every size.
+        runs: the course of every size.
     """
     palette = plots.palette()
-    waiting = [line.name for line in courses if line not in begun(courses)]
+    waiting = [line.name for line in runs if line not in begun(runs)]
     if waiting:
         st.caption(f"Not begun yet: {', '.join(waiting)}.")
     left, right = st.columns(2, gap="large")
@@ -30,7 +30,7 @@ def curves(courses: list[Course]) -> None:
             help=LENGTH_HELP,
         )
         plots.draw(
-            figures.acceptance_figure(courses, palette),
+            figures.acceptance_figure(runs, palette),
             "train_length",
             "Held-out acceptance length over the steps, one line per size",
         )
@@ -41,7 +41,7 @@ def curves(courses: list[Course]) -> None:
             "different sizes are not comparable; acceptance lengths are."
         )
         plots.draw(
-            figures.loss_figure(courses, palette),
+            figures.loss_figure(runs, palette),
             "train_loss",
             "Held-out and training loss over the steps, one line per size",
         )
@@ -50,7 +50,7 @@ def curves(courses: list[Course]) -> None:
         "drafted token is the target's own choice."
     )
     plots.draw(
-        figures.accuracy_figure(courses, palette),
+        figures.accuracy_figure(runs, palette),
         "train_accuracy",
         "Held-out accuracy by draft position over the steps, per size",
     )
@@ -58,14 +58,14 @@ def curves(courses: list[Course]) -> None:
     with left:
         st.markdown(f"**Speed** {MEASURED}")
         plots.draw(
-            figures.speed_figure(courses, palette),
+            figures.speed_figure(runs, palette),
             "train_speed",
             "Optimizer steps per second, one line per size",
         )
     with right:
         st.markdown("**Learning rate**")
         plots.draw(
-            figures.rate_figure(courses, palette),
+            figures.rate_figure(runs, palette),
             "train_rate",
             "Learning rate over the steps, one line per size",
         )

@@ -26,7 +26,7 @@ from vocabtrim_core.drafts.runs import (
     run_folder,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.figures.courses import course
+from vocabtrim_core.figures.training_curves import training_curves
 from vocabtrim_core.jobs.job import Job
 
 POLL_SECONDS = 1.5
@@ -127,9 +127,9 @@ def _draw(name: str) -> None:
             _go_on(run)
     if run and run.drafts:
         results_view.table(run)
-        courses = [course(d.k, run.vocab_size, d.steps, d.metrics()) for d in run.drafts]
-        if any(line.loss for line in courses):
-            curves_view.curves(courses)
+        runs = [training_curves(d.k, run.vocab_size, d.steps, d.metrics()) for d in run.drafts]
+        if any(line.loss for line in runs):
+            curves_view.curves(runs)
         results_view.drafts(run)
     _log(name, run, job)
 

@@ -26,12 +26,12 @@ from vocabtrim_core.corpora.batches import (
     canonical_role,
     role_array,
 )
-from vocabtrim_core.corpora.calls import CALL_ROLES
 from vocabtrim_core.corpora.decoders.rows import batch_from_rows
 from vocabtrim_core.corpora.loss_flags import DETAILS, TRAINED
 from vocabtrim_core.corpora.schema import ColumnMapping, as_list
 from vocabtrim_core.corpora.skips import NO_ASSISTANT
-from vocabtrim_core.corpora.unread import RICH, remark_on, unread_keys
+from vocabtrim_core.corpora.tool_calls import CALL_ROLES
+from vocabtrim_core.corpora.unread_keys import RICH, remark_on, unread_keys
 
 Rows = Sequence[tuple[int, Any]]
 

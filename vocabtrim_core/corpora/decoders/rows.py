@@ -22,9 +22,8 @@ from vocabtrim_core.corpora.batches import (
     canonical_role,
     role_array,
 )
-from vocabtrim_core.corpora.calls import tools_from
+from vocabtrim_core.corpora.content_parts import system_text
 from vocabtrim_core.corpora.messages import plain_text, read_message
-from vocabtrim_core.corpora.parts import system_text
 from vocabtrim_core.corpora.schema import ColumnMapping, value_at
 from vocabtrim_core.corpora.skips import (
     HALF_PAIR,
@@ -33,6 +32,7 @@ from vocabtrim_core.corpora.skips import (
     UNTRAINED_ROW,
     unknown_role,
 )
+from vocabtrim_core.corpora.tool_calls import tools_from
 from vocabtrim_core.corpora.turns import turns_of
 
 

@@ -104,9 +104,9 @@ def _arguments(f: Function, rng: random.Random) -> dict[str, Any]:
         kind = _kind(p)
         if kind and (not p.has_default or rng.random() < 0.4):
             values[p.name] = _value(p, kind, rng)
-    typed = [p for p in f.parameters if _kind(p)]
-    if not values and typed:
-        p = rng.choice(typed)
+    with_type = [p for p in f.parameters if _kind(p)]
+    if not values and with_type:
+        p = rng.choice(with_type)
         values[p.name] = _value(p, _kind(p), rng)
     return values
 

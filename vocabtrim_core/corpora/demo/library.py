@@ -205,7 +205,7 @@ def harvest(files: list[tuple[str, str, str, Path]]) -> Harvest:
                 tree = ast.parse(text)
         except (UnicodeDecodeError, SyntaxError, RecursionError, ValueError):
             continue
-        reader = _Reader(package, module, text.splitlines(), functions, classes)
+        reader = _SourceReader(package, module, text.splitlines(), functions, classes)
         reader.read(tree.body, "")
         if about := parse(ast.get_docstring(tree)):
             offered = _members(tree.body)
@@ -219,7 +219,7 @@ def _module(inside: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _SourceReader:
     package: str
     module: str
     lines: list[str]

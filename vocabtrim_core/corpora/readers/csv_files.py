@@ -16,11 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from vocabtrim_core.corpora.batches import Block, Shard
-from vocabtrim_core.corpora.decoders.arrow import batch_from_arrow
-from vocabtrim_core.corpora.file_names import label_of
-from vocabtrim_core.corpora.readers.json_lines import PART_BLOCKS
-from vocabtrim_core.corpora.schema import ColumnMapping
-from vocabtrim_core.corpora.streams import (
+from vocabtrim_core.corpora.compression import (
     CHUNK,
     Stream,
     damage,
@@ -29,6 +25,10 @@ from vocabtrim_core.corpora.streams import (
     peek,
     whole_lines,
 )
+from vocabtrim_core.corpora.decoders.arrow import batch_from_arrow
+from vocabtrim_core.corpora.file_names import label_of
+from vocabtrim_core.corpora.readers.json_rows import PART_BLOCKS
+from vocabtrim_core.corpora.schema import ColumnMapping
 from vocabtrim_core.errors import InputError
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import functools
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -16,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from vocabtrim_core.corpora.batches import Block, Shard
+from vocabtrim_core.corpora.compression import CHUNK, Stream, not_utf8, open_stream, peek
 from vocabtrim_core.corpora.decoders.rows import batch_from_rows, row_or_reason
 from vocabtrim_core.corpora.file_names import label_of
-from vocabtrim_core.corpora.readers.json_lines import (
+from vocabtrim_core.corpora.readers.json_rows import (
     DECODER,
     LONGEST_LINE,
     PART_BLOCKS,
@@ -26,9 +28,8 @@ from vocabtrim_core.corpora.readers.json_lines import (
     not_object,
 )
 from vocabtrim_core.corpora.schema import ColumnMapping
+from vocabtrim_core.corpora.single_object import rows_inside
 from vocabtrim_core.corpora.skips import TOO_DEEP
-from vocabtrim_core.corpora.streams import CHUNK, Stream, not_utf8, open_stream, peek
-from vocabtrim_core.corpora.wrapped import rows_inside
 from vocabtrim_core.errors import InputError
 
 BRACKETS = re.compile(r'[\[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # and whole texts
@@ -92,13 +93,10 @@ def head(path: Path, rows: int, *, read: Reader) -> list[dict[str, Any]]:
     Raises:
         InputError: The file is not JSON, is not UTF-8, or is damaged.
     """
-    first_rows: list[dict[str, Any]] = []
     with open_stream(path) as stream:
-        for batch in read(stream, label_of(path), chunk=2**18):
-            first_rows.extend(row for _, row in batch if isinstance(row, dict))
-            if len(first_rows) >= rows:
-                break
-    return first_rows[:rows]
+        batches = read(stream, label_of(path), chunk=2**18)
+        first = (row for batch in batches for _, row in batch if isinstance(row, dict))
+        return list(itertools.islice(first, rows))
 
 
 def shards(path: Path, file: int, limit: int | None, *, read: Reader) -> list[Shard]:

@@ -17,38 +17,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 import pyarrow.json as pj
 
-from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard, UnusableError, place
-from vocabtrim_core.corpora.decoders.arrow import batch_from_arrow
-from vocabtrim_core.corpora.decoders.rows import batch_from_rows, row_or_reason
-from vocabtrim_core.corpora.file_names import label_of
-from vocabtrim_core.corpora.fingerprint import scan
-from vocabtrim_core.corpora.parts import kind_in
-from vocabtrim_core.corpora.schema import ColumnMapping
-from vocabtrim_core.corpora.skips import NOT_OBJECT, TOO_DEEP
-from vocabtrim_core.corpora.streams import (
+from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard, place
+from vocabtrim_core.corpora.compression import (
     CHUNK,
     Stream,
     is_compressed,
-    not_utf8,
     open_stream,
     whole_lines,
 )
-from vocabtrim_core.corpora.unread import RICH, unread_keys
+from vocabtrim_core.corpora.decoders.arrow import batch_from_arrow
+from vocabtrim_core.corpora.decoders.rows import batch_from_rows
+from vocabtrim_core.corpora.file_names import label_of
+from vocabtrim_core.corpora.fingerprint import scan
+from vocabtrim_core.corpora.readers.json_rows import LONGEST_LINE, PART_BLOCKS, Rows, parse_lines
+from vocabtrim_core.corpora.schema import ColumnMapping
+from vocabtrim_core.corpora.unread_keys import RICH, unread_keys
 from vocabtrim_core.errors import InputError
 
-LONGEST_LINE = 256 * 2**20
 SHARD_CUTS = 2  # blocks per shard of a plain file: enough shards for threads, few to checkpoint
-PART_BLOCKS = 4  # blocks per part where a shard is a whole file: about 32 MB
 
 KEY = re.compile(rb'"([^\x00-\x1f":,{}]{1,64}+)"\s*:')  # inside a text it ends in a backslash
 UNESCAPED = re.compile(rb"([^\\]|\\u(?!d[89a-f])[0-9a-f]{4})+", re.IGNORECASE)
 MOST_KEYS = 64  # other keys in a block; with more of them it is read line by line
-
-Rows = list[tuple[int, dict[str, Any] | str]]  # number, row or why it is unusable
 
 
 def line_head(path: Path, rows: int) -> list[dict[str, Any]]:
@@ -69,7 +62,7 @@ def line_head(path: Path, rows: int) -> list[dict[str, Any]]:
         for _, first, _, data in _line_blocks(stream, label_of(path), chunk=2**18):
             lines = data.splitlines(keepends=True)
             for at in range(0, len(lines), rows):
-                parsed = _parse_lines(b"".join(lines[at : at + rows]), first + at, label_of(path))
+                parsed = parse_lines(b"".join(lines[at : at + rows]), first + at, label_of(path))
                 first_rows += [row for _, row in parsed if isinstance(row, dict)]
                 if len(first_rows) >= rows:
                     return first_rows[:rows]
@@ -206,11 +199,11 @@ def decode_lines(
         def whole_rows(positions: list[int]) -> Rows:
             all_lines = data.split(b"\n")
             return [
-                row for i in positions for row in _parse_lines(all_lines[i], first_row + i, name)
+                row for i in positions for row in parse_lines(all_lines[i], first_row + i, name)
             ]
 
         return batch_from_arrow(table, mapping, name, first_row, whole_rows)
-    return batch_from_rows(_parse_lines(data, first_row, name), mapping, name)
+    return batch_from_rows(parse_lines(data, first_row, name), mapping, name)
 
 
 def _line_blocks(
@@ -311,60 +304,3 @@ def _parse_fast(data: bytes, mapping: ColumnMapping) -> pa.Table | None:
     except pa.ArrowInvalid:
         return None
     return table
-
-
-def _parse_lines(data: bytes, first_row: int, name: str) -> Rows:
-    """Parse line by line, with errors that name the line. Blank lines are no rows."""
-    rows = []
-    for number, line in enumerate(data.split(b"\n"), first_row):
-        if not line.strip():
-            continue
-        try:
-            row = msgspec.json.decode(line)
-        except (ValueError, RecursionError):
-            try:
-                row = _parse_strange(line, place(name, number))
-            except UnusableError as reason:
-                rows.append((number, str(reason)))
-                continue
-        if not isinstance(row, dict):
-            row = not_object(row)
-        rows.append((number, row_or_reason(row) if b"\\ud" in line or b"\\uD" in line else row))
-    return rows
-
-
-def _integer(digits: str) -> int | float:
-    """An integer of JSON; as a float where Python refuses to read so many digits."""
-    return int(digits) if len(digits) < 4300 else float(digits)
-
-
-DECODER = json.JSONDecoder(parse_int=_integer)  # reads what Python writes: NaN, half surrogates
-
-
-def _parse_strange(line: bytes, where: str) -> Any:
-    """Parse a line with the standard library, which accepts more and explains its errors."""
-    try:
-        return DECODER.decode(line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise InputError(not_utf8(f"{where}, byte {error.start + 1}")) from None
-    except json.JSONDecodeError as error:
-        message = error.msg[0].lower() + error.msg[1:]
-        advice = "correct the line or take it out."
-        if error.msg == "Extra data" and error.doc[error.pos] in "{[":
-            message = "a second value on the line"
-            advice = "write one object per line, or name the file .json."
-        raise InputError(f"{where}, column {error.colno}: not JSON ({message}); {advice}") from None
-    except RecursionError:
-        raise UnusableError(TOO_DEEP) from None
-
-
-def not_object(row: Any) -> str:
-    """The reason to leave out a row that is JSON but not an object.
-
-    Args:
-        row: The value.
-
-    Returns:
-        The reason.
-    """
-    return f"{NOT_OBJECT} but {kind_in(row)}"

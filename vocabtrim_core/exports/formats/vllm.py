@@ -13,7 +13,7 @@ EXPORTER = exporter(
     "which counts the embedding first; where that is missing, eagle_config's are taken one layer "
     "too early. d2t must lie beside a reduced head: without it vLLM takes draft ids for target "
     "ids and says nothing; beside a head of all V tokens it is refused. t2d is not read. Reduced "
-    "drafts pay a scatter into all of V every step. Releases before August 2026 paid it for full "
+    "drafts pay a scatter into all of V every step. Releases before 0.30.0 paid it for full "
     "drafts too, so a gain over one measured there is too large.",
     proof="loaded where installed",
     served="vLLM 0.32.0 on a CPU, measured",

@@ -43,7 +43,7 @@ ANY, NOT_ASKED = Expected(), Asked()
 
 
 def diagnose(
-    sources: Sequence[str],
+    sources: Sequence[str | EngineReport],
     draft: str | Path | None = None,
     counts: TokenCounts | None = None,
     expected: Expected = ANY,
@@ -52,7 +52,7 @@ def diagnose(
     """Examine a server by its URL, its log, or both.
 
     Args:
-        sources: The URL and the log, or one of them.
+        sources: The URL and the log, or one of them; or what was already read of one.
         draft: Folder of the draft; None for the one that the server names, where it is on this
             machine.
         counts: Counts of the text that is served, None for none.
@@ -68,12 +68,9 @@ def diagnose(
     """
     if not 0 <= asked.answers <= MOST_ANSWERS:
         raise InputError(f"--answers must lie within 0..{MOST_ANSWERS:,}, not {asked.answers:,}.")
-    urls = [source for source in sources if is_url(source)]
-    if asked.answers and not urls:
+    if asked.answers and not any(isinstance(s, str) and is_url(s) for s in sources):
         raise InputError("--answers needs the URL of the server; a log cannot be asked.")
-    reports = [
-        _of_url(source, asked) if is_url(source) else report_of_log(source) for source in sources
-    ]
+    reports = [_read(source, asked) for source in sources]
     if not reports:
         raise InputError("Name the URL of a server, its log, or both.")
     report = reports[0]
@@ -105,6 +102,12 @@ def is_url(source: str) -> bool:
         Whether it is.
     """
     return "://" in source
+
+
+def _read(source: str | EngineReport, asked: Asked) -> EngineReport:
+    if isinstance(source, EngineReport):
+        return source
+    return _of_url(source, asked) if is_url(source) else report_of_log(source)
 
 
 def _of_url(url: str, asked: Asked) -> EngineReport:

@@ -16,6 +16,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from vocabtrim_core.serving.engine_reports.llama_cpp_answers import (
+    MARK,
+    answers_in_log,
+    counts_of,
+    deepest,
+)
 from vocabtrim_core.serving.engine_reports.prometheus import Metrics
 from vocabtrim_core.serving.engine_reports.report import (
     DraftCounts,
@@ -27,7 +33,6 @@ from vocabtrim_core.serving.engine_reports.report import (
 NAME = "llama.cpp"
 PATHS = ("/props", "/slots")
 PREFIX = "llamacpp:"
-MARK = " print_timing: id"
 MIB = 1 << 20
 
 LOADING = re.compile(r"loading draft model '([^']*)'")
@@ -38,13 +43,6 @@ LAYERS = re.compile(r"extract_layers = (\[[\d, ]*\])")
 ROWS = re.compile(r"using d2t mapping \(draft_vocab_size = (\d+)\)")
 WIDTH = re.compile(r"print_info: n_vocab\s+= (\d+)")
 FILE_SIZE = re.compile(r"print_info: file size\s+= ([\d.]+) MiB")
-TASK = r"print_timing: id +\d+ \| task (?P<task>\d+) \| +"
-TOKENS = re.compile(TASK + r"eval time = +[\d.]+ ms / +(?P<tokens>\d+) (?:tokens|runs)")
-ACCEPTED = re.compile(
-    TASK
-    + r"draft acceptance (?:rate )?= [\d.]+ \( *(?P<accepted>\d+) accepted / +(?P<drafted>\d+) "
-    r"generated\)(?:, mean len = +(?P<length>[\d.]+))?"
-)
 
 
 def recognises(bodies: Mapping[str, Any], metrics: Metrics) -> bool:
@@ -144,17 +142,18 @@ def from_log(name: str, text: str) -> EngineReport:
     layers, rows, method = LAYERS.search(text), ROWS.search(text), METHOD.search(text)
     width = WIDTH.search(text)
     size = FILE_SIZE.search(text, draft.end()) if draft else None
-    answers, steps = answer_counts(text)
+    answers = answers_in_log(text)
+    counts_by_answer = counts_of(answers)
     # A log from the start on that loads a target and no draft has none.
     return EngineReport(
         NAME,
         name,
         build[1] if build else "",
         target[1] if target else "",
-        True if draft or answers else (False if target else None),
+        True if draft or counts_by_answer else (False if target else None),
         method[1].removeprefix("draft-") if method else "",
         draft[1] if draft else "",
-        steps,
+        deepest(answers),
         topk=1,
         head_rows=int(rows[1]) if rows else None,
         vocab_size=int(width[1]) if width else None,
@@ -162,79 +161,8 @@ def from_log(name: str, text: str) -> EngineReport:
         byte_step=MIB // 100,
         # Its numbers count the embedding as 0.
         layers=tuple(i - 1 for i in ast.literal_eval(layers[1])) if layers else None,
-        counts=added_counts(answers),
+        counts=added_counts(counts_by_answer),
         notes=()
         if layers or not draft
         else ("Layers and rows of the draft are in its log only with -lv 5.",),
     )
-
-
-def answer_counts(text: str) -> tuple[list[DraftCounts], int | None]:
-    """The sums of each answer in a log.
-
-    Args:
-        text: The log.
-
-    Returns:
-        One for each answer with a draft, in the order of the log; and K, as far as they show it.
-    """
-    tokens = {match["task"]: int(match["tokens"]) for match in TOKENS.finditer(text)}
-    answers = list(ACCEPTED.finditer(text))
-    parts = [
-        (tokens.get(match["task"]), int(match["accepted"]), int(match["drafted"]), match["length"])
-        for match in answers
-    ]
-    most = deepest(parts)
-    counts = [
-        DraftCounts(verifications_of(*part, most), part[1], part[2], estimated=True)
-        for part in parts
-    ]
-    return counts, most if parts else None
-
-
-def deepest(parts: list[tuple[int | None, int, int, str | None]]) -> int:
-    """The most tokens that one draft had, as far as the answers show it.
-
-    Args:
-        parts: For each answer its tokens, accepted and drafted tokens, and its mean length.
-
-    Returns:
-        The smallest K that explains every answer, at least 1.
-    """
-    # One more verification than tokens tell: a limit may have cut all that the last one gave.
-    shares = [
-        -(-drafted // max(1, tokens - accepted))
-        for tokens, accepted, drafted, _ in parts
-        if tokens is not None
-    ]
-    return max([1, *shares])
-
-
-def verifications_of(
-    tokens: int | None, accepted: int, drafted: int, length: str | None, most: int
-) -> int:
-    """The verifications of one answer, which llama.cpp's answers and logs do not tell.
-
-    Each gives the accepted tokens and one more, and the first token of an answer comes from the
-    prompt: so there are tokens - 1 - accepted, but for a limit or an end that cut the last one off,
-    and steps without a draft. `mean len` of the log, 1 + accepted / drafts, bounds it by its
-    rounding.
-
-    Args:
-        tokens: Tokens of the answer, None where unknown.
-        accepted: Drafted tokens that were accepted.
-        drafted: Drafted tokens.
-        length: The mean length as the log has it, with two decimals; None where unknown.
-        most: The most drafted tokens of one verification.
-
-    Returns:
-        The number of verifications, at least drafted / most.
-    """
-    fewest = -(-drafted // most)
-    counted = fewest if tokens is None else max(fewest, tokens - 1 - accepted)
-    if length is None or not accepted:
-        return counted
-    above, below = float(length) - 1 + 0.005, float(length) - 1 - 0.005
-    low = round(accepted / above + 0.49)
-    high = int(accepted / below) if below > 0 else counted
-    return max(fewest, min(max(counted, low), max(high, low)))

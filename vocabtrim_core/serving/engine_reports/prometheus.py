@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# name{label="value",...} value [timestamp]
-LINE = re.compile(r"(?m)^(?P<name>[A-Za-z_:][\w:]*)(?:\{(?P<labels>[^\n]*)\})? (?P<value>\S+)")
+from vocabtrim_core.serving.engines.counters import parse
+
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
@@ -33,16 +33,15 @@ class Metrics:
         Returns:
             The samples with finite values; others are left out.
         """
-        samples: dict[str, list[tuple[Mapping[str, str], float]]] = defaultdict(list)
-        for match in LINE.finditer(text):
-            try:
-                value = float(match["value"])
-            except ValueError:
-                continue
-            if math.isfinite(value):
-                labels = dict(LABEL.findall(match["labels"] or ""))
-                samples[match["name"]].append((labels, value))
-        return cls(dict(samples))
+        samples = {
+            name: [
+                (dict(LABEL.findall(labels)), value)
+                for labels, value in by_labels.items()
+                if math.isfinite(value)
+            ]
+            for name, by_labels in parse(text).items()
+        }
+        return cls(samples)
 
     def __contains__(self, prefix: str) -> bool:
         """Whether a metric's name begins so."""

@@ -14,14 +14,16 @@ from vocabtrim_core.wording import format_bytes
 
 # The result files of Model-Optimizer's benchmark; other files of a folder are ignored.
 FOLDER_FILES = ("configuration.json", "timing.json", "acceptance_rate.json")
+# What only lines of logs have that can be imported; such a file is one value, its text.
+LOG_MARKS = (" print_timing: id",)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One JSON value.
+    """One JSON value, or a log.
 
     Attributes:
-        value: The value.
+        value: The value; text for a log.
         where: Its file, and its line where the file has one value per line.
     """
 
@@ -78,7 +80,7 @@ def _content(path: Path) -> bytes:
 
 
 def read_source(content: bytes, name: str) -> Source:
-    """Read a file of one JSON value, or of one per line.
+    """Read a file of one JSON value, or of one per line, or a log that can be imported.
 
     Infinity and NaN, which some tools write, are accepted.
 
@@ -87,10 +89,10 @@ def read_source(content: bytes, name: str) -> Source:
         name: Name of the file in messages.
 
     Returns:
-        The JSON values.
+        The values.
 
     Raises:
-        InputError: The file is empty, not UTF-8, or not JSON; with the line.
+        InputError: The file is empty, not UTF-8, or neither JSON nor such a log; with the line.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -98,6 +100,8 @@ def read_source(content: bytes, name: str) -> Source:
         raise InputError(f"{name} is not text in UTF-8, so it is no result file.") from error
     if not text.strip():
         raise InputError(f"{name} is empty.")
+    if any(mark in text for mark in LOG_MARKS) and text.lstrip()[:1] not in "{[":
+        return Source(name, (Record(text, name),))
     try:
         return Source(name, (Record(_parse(text), name),))
     except ValueError as error:

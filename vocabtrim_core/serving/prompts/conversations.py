@@ -90,7 +90,7 @@ def _from_rows(corpus: Corpus, last: bool) -> Iterator[Question]:
     """Questions of rows: the first of a list of user turns, messages, or a column of prompts."""
     from vocabtrim_core.corpora.column_names import PROMPTS
     from vocabtrim_core.corpora.formats import format_of
-    from vocabtrim_core.corpora.places import CONVERSATIONS
+    from vocabtrim_core.corpora.message_paths import CONVERSATIONS
     from vocabtrim_core.corpora.schema import as_list
 
     for path in corpus.files:

@@ -5,7 +5,7 @@ belong to this run: length = 1 + accepted / drafts, and the share of the drafts 
 position was accepted. They are missing where nothing was drafted. The file has neither draft,
 version of the engine nor prompts, except where --metadata wrote them.
 
-Checked against the writer (`main_async` in vllm/benchmarks/serve.py) at vLLM commit 009e6d4a.
+Checked against a file recorded from vLLM 0.32.0 and its writer, vllm/benchmarks/serve.py.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ IMPORTER = Importer(
     TITLE,
     lambda value: has(value, "endpoint_type", "tokenizer_id", "burstiness", "output_throughput"),
     _read,
-    "the writer at vLLM commit 009e6d4a",
+    "a file recorded from vLLM 0.32.0",
     (
         "Which draft, which prompts and which version of vLLM were measured is not in the file.",
         "A run without spec_decode fields drafted nothing, or the server did not count it; --k "

@@ -15,7 +15,7 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings.files import read_raw
 from vocabtrim_core.mappings.raw import RawMapping
-from vocabtrim_core.mappings.tokenizer_identity import Origin
+from vocabtrim_core.mappings.tokenizer_identity import TokenizerIdentity
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 OFFSET, ABSOLUTE = "offset", "absolute"
@@ -57,7 +57,7 @@ class ImportedMapping:
     ids: np.ndarray
     vocabulary: DraftVocabulary
     checks: tuple[MappingCheck, ...]
-    origin: Origin | None = None
+    origin: TokenizerIdentity | None = None
     about: str = ""
 
     @property
@@ -98,7 +98,7 @@ def import_mapping(path: str | Path, vocab_size: int | None = None) -> ImportedM
     )
 
 
-def import_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
+def import_mapping_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
     """Read and check a mapping that is used with the given counts.
 
     Args:
@@ -117,8 +117,8 @@ def import_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
     return mapping
 
 
-def sound_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
-    """Read a mapping like `import_for`, and refuse one that failed a check.
+def valid_mapping_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
+    """Read a mapping like `import_mapping_for`, and refuse one that failed a check.
 
     Args:
         path: The file or folder.
@@ -128,9 +128,9 @@ def sound_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
         A mapping without problems.
 
     Raises:
-        InputError: As `import_for`, and when a check failed; the message is the first problem.
+        InputError: As `import_mapping_for`, and when a check failed, with the first problem.
     """
-    mapping = import_for(path, counts)
+    mapping = import_mapping_for(path, counts)
     if not mapping.valid:
         raise InputError(f"{path} is not sound: {mapping.problems[0]}")
     return mapping
@@ -177,19 +177,14 @@ def _read(raw: RawMapping) -> tuple[np.ndarray, str, tuple[MappingCheck, ...]]:
         # two kept ids are neighbours, and in every frequent vocabulary thousands are.
         stored_as = ABSOLUTE if (np.diff(numbers) > 0).all() else OFFSET
     meaning = {OFFSET: "offsets (id minus position)", ABSOLUTE: "absolute token ids"}
-    if stored_as == raw.expected:
-        check = MappingCheck(
-            "numbers", True, f"{raw.label} holds {meaning[stored_as]}, as its readers expect."
-        )
-    else:
-        check = MappingCheck(
-            "numbers",
-            False,
-            f"{raw.label} holds {meaning[stored_as]} where its readers expect "
-            f"{meaning[raw.expected]}; it is read here as what it holds, but they would map to "
-            "wrong tokens.",
-        )
-    return readings[stored_as], stored_as, (check,)
+    as_expected, detail = stored_as == raw.expected, f"{raw.label} holds {meaning[stored_as]}"
+    detail += (
+        ", as its readers expect."
+        if as_expected
+        else f" where its readers expect {meaning[raw.expected]}; it is read here as what it "
+        "holds, but they would map to wrong tokens."
+    )
+    return readings[stored_as], stored_as, (MappingCheck("numbers", as_expected, detail),)
 
 
 def _sound(ids: np.ndarray, size: int) -> bool:
@@ -200,51 +195,36 @@ def _check_ids(ids: np.ndarray, raw: RawMapping, size: int) -> tuple[MappingChec
     outside = ids[(ids < 0) | (ids >= size)]
     values, occurrences = np.unique(ids, return_counts=True)
     repeated = values[occurrences > 1]
-    ascending = bool((np.diff(ids) > 0).all())
+    in_range, unique = f"All ids lie within 0..{size - 1}.", "No id occurs twice."
+    if len(outside):
+        in_range = f"{len(outside):,} of the ids are outside 0..{size - 1}, "
+        in_range += f"the first is {outside[0]}."
+    if len(repeated):
+        unique = f"{len(repeated):,} ids occur more than once, the first is {repeated[0]}."
+    ascending, order = True, "Ids ascend."
+    falls = np.diff(ids) <= 0
+    if falls.any() and raw.any_order:
+        ascending, order = None, "Ids do not ascend, which readers of this format accept."
+    elif falls.any():
+        row = int(np.argmax(falls))
+        ascending = False
+        order = (
+            f"Ids do not ascend: draft id {row} maps to {ids[row]}, draft id {row + 1} to "
+            f"{ids[row + 1]}; trainers that cut the target's logits by t2d need them ascending."
+        )
     checks = [
-        MappingCheck("in range", not len(outside), f"All ids lie within 0..{size - 1}.")
-        if not len(outside)
-        else MappingCheck(
-            "in range",
-            False,
-            f"{len(outside):,} of the ids are outside 0..{size - 1}, the first is {outside[0]}.",
-        ),
-        MappingCheck("unique", True, "No id occurs twice.")
-        if not len(repeated)
-        else MappingCheck(
-            "unique",
-            False,
-            f"{len(repeated):,} ids occur more than once, the first is {repeated[0]}.",
-        ),
+        MappingCheck("in range", not len(outside), in_range),
+        MappingCheck("unique", not len(repeated), unique),
+        MappingCheck("ascending", ascending, order),
     ]
-    if ascending:
-        checks.append(MappingCheck("ascending", True, "Ids ascend."))
-    elif raw.any_order:
-        checks.append(
-            MappingCheck(
-                "ascending", None, "Ids do not ascend, which readers of this format accept."
-            )
-        )
-    else:
-        row = int(np.argmax(np.diff(ids) <= 0))
-        checks.append(
-            MappingCheck(
-                "ascending",
-                False,
-                f"Ids do not ascend: draft id {row} maps to {ids[row]}, draft id {row + 1} to "
-                f"{ids[row + 1]}; trainers that cut the target's logits by t2d need them "
-                "ascending.",
-            )
-        )
     if raw.t2d is not None and raw.numbers is not None:
         mask_ids = np.flatnonzero(raw.t2d)
         agrees = np.array_equal(mask_ids, ids)
         detail = f"t2d marks exactly the {len(mask_ids):,} tokens of d2t, in order."
         if not agrees:
-            same_set = np.array_equal(mask_ids, np.unique(ids))
-            detail = f"t2d marks {len(mask_ids):,} tokens, d2t names {len(values):,}" + (
-                ", the same ones in another order." if same_set else ", not the same ones."
-            )
+            same = "the same ones in another order" if np.array_equal(mask_ids, values) else ""
+            detail = f"t2d marks {len(mask_ids):,} tokens, d2t names {len(values):,}, "
+            detail += f"{same or 'not the same ones'}."
         checks.append(MappingCheck("t2d agrees with d2t", agrees, detail))
     return tuple(checks)
 

@@ -19,7 +19,7 @@ POLL_SECONDS = 0.5
 
 
 @contextmanager
-def turn(progress: Progress) -> Generator[None]:
+def hold_job_resources(progress: Progress) -> Generator[None]:
     """Hold the resources of this process's job for the time of the block.
 
     Until all of them are free the job is `queued`; older jobs go first.
@@ -58,7 +58,7 @@ def _acquire(lock: filelock.BaseFileLock, name: str, job: jobs.Job) -> bool:
 
 
 @contextmanager
-def hold(name: str, progress: Progress) -> Generator[None]:
+def hold_resource(name: str, progress: Progress) -> Generator[None]:
     """Hold one resource for the time of the block, waiting until it is free.
 
     Args:

@@ -21,7 +21,12 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.format import conversation
 from vocabtrim_core.templates.forms import REASONING, reasoning_of
 from vocabtrim_core.templates.spans import Span
-from vocabtrim_core.templates.trainer_data import BY_NAME, ENTRIES, HARMONY, Entry
+from vocabtrim_core.templates.specforge_templates import (
+    BY_NAME,
+    HARMONY,
+    TEMPLATES,
+    SpecForgeTemplate,
+)
 from vocabtrim_core.templates.turns import USUAL
 
 if TYPE_CHECKING:
@@ -30,13 +35,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BY_NAME",
-    "ENTRIES",
-    "Entry",
-    "Trained",
-    "given",
-    "matching",
-    "trained",
-    "trained_spans",
+    "TEMPLATES",
+    "LossComparison",
+    "SpecForgeTemplate",
+    "compare_loss",
+    "grouped_differences",
+    "loss_spans",
+    "matching_templates",
+    "parser_messages",
 ]
 
 KEPT = ("role", "content", "tool_calls")  # fields that every parser gives to the template
@@ -53,7 +59,7 @@ SHOWN = 60  # characters of a text that a sentence quotes
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class LossComparison:
     """A conversation as SpecForge trains on it.
 
     Attributes:
@@ -64,13 +70,13 @@ class Trained:
         differences: Differences from what is counted, a sentence each.
     """
 
-    entry: Entry
+    entry: SpecForgeTemplate
     text: str
     spans: list[Span]
     differences: tuple[str, ...]
 
 
-def matching(template: ChatTemplate) -> tuple[Entry, ...]:
+def matching_templates(template: ChatTemplate) -> tuple[SpecForgeTemplate, ...]:
     """The templates of SpecForge that fit a chat template.
 
     Their header opens its answers, and it writes their end token.
@@ -88,18 +94,18 @@ def matching(template: ChatTemplate) -> tuple[Entry, ...]:
         return ()
     fitting = [
         entry
-        for entry in ENTRIES
+        for entry in TEMPLATES
         if opening.startswith(entry.header.rstrip(" "))
         and (entry.pattern == "longcat" or entry.parser == HARMONY or entry.end.strip() in text)
     ]
 
-    def distance(entry: Entry) -> tuple[int, bool]:
+    def distance(entry: SpecForgeTemplate) -> tuple[int, bool]:
         return -len(entry.header), (entry.parser == "thinking") != template.reasoning
 
     return tuple(sorted(fitting, key=distance))
 
 
-def trained_spans(text: str, entry: Entry) -> list[Span]:
+def loss_spans(text: str, entry: SpecForgeTemplate) -> list[Span]:
     """The character ranges of a rendered text that have loss.
 
     Args:
@@ -110,17 +116,17 @@ def trained_spans(text: str, entry: Entry) -> list[Span]:
         Ranges [start, end), ascending.
     """
     spans = [match.span(1) for match in _pattern(entry).finditer(text)]
-    return minus(spans, _ignored_spans(text, entry))
+    return subtract_spans(spans, _ignored_spans(text, entry))
 
 
-def _ignored_spans(text: str, entry: Entry) -> list[Span]:
+def _ignored_spans(text: str, entry: SpecForgeTemplate) -> list[Span]:
     """The ranges of the texts that have no loss anywhere."""
     matches = (re.finditer(re.escape(ignored), text) for ignored in entry.ignored)
     return [match.span() for group in matches for match in group]
 
 
 @functools.lru_cache
-def _pattern(entry: Entry) -> re.Pattern[str]:
+def _pattern(entry: SpecForgeTemplate) -> re.Pattern[str]:
     """Group 1 is what has loss. `$` also matches before a newline at the end of the text."""
     header, end = re.escape(entry.header), re.escape(entry.end)
     if entry.parser == HARMONY:
@@ -134,7 +140,9 @@ def _pattern(entry: Entry) -> re.Pattern[str]:
     return re.compile(rf"{header}([\s\S]*?(?:{end}|$))")
 
 
-def given(messages: Messages, entry: Entry) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+def parser_messages(
+    messages: Messages, entry: SpecForgeTemplate
+) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """The messages that SpecForge's parser gives to the chat template.
 
     Its own system prompt (`Entry.prompts`) is not among them.
@@ -207,13 +215,13 @@ def _calls(message: dict[str, Any]) -> dict[str, Any]:
     return {**message, "tool_calls": reduced}
 
 
-def trained(
+def compare_loss(
     template: ChatTemplate,
     reading: Reading,
-    entry: Entry,
+    entry: SpecForgeTemplate,
     messages: Messages | None = None,
     tools: list[Any] | None = None,
-) -> Trained:
+) -> LossComparison:
     """What SpecForge trains on of a conversation, and how that differs from what is counted.
 
     Args:
@@ -229,7 +237,7 @@ def trained(
     text, notes = reading.text, ()
     if messages is not None:
         try:
-            chat, notes = given(messages, entry)
+            chat, notes = parser_messages(messages, entry)
             text = template.render(chat, tools)
             thoughts = [thought for m in messages if (thought := reasoning_of(m).strip())]
             if any(thought in reading.text and thought not in text for thought in thoughts):
@@ -242,14 +250,18 @@ def trained(
         except InputError as error:
             notes = (str(error),)
     masks = _differences(reading.text, reading.spans, entry)
-    return Trained(entry, text, trained_spans(text, entry), tuple(dict.fromkeys((*notes, *masks))))
+    return LossComparison(
+        entry, text, loss_spans(text, entry), tuple(dict.fromkeys((*notes, *masks)))
+    )
 
 
-def warnings_of(results: Iterable[Trained]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+def grouped_differences(
+    results: Iterable[LossComparison],
+) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
     """The differences of several templates, those with the same differences together.
 
     Args:
-        results: Results of `trained`.
+        results: Results of `compare_loss`.
 
     Returns:
         (names of the templates, differences, a sentence each); templates without differences are
@@ -273,14 +285,14 @@ def _lacks_names(
         return False
     dropped = (*REASONING, "weight")
     plain = [{k: v for k, v in m.items() if k not in dropped} for m in messages]
-    chat, _ = given(plain, BY_NAME["qwen3-thinking"])  # a parser that keeps them
+    chat, _ = parser_messages(plain, BY_NAME["qwen3-thinking"])  # a parser that keeps them
     return template.render(chat, tools) != text
 
 
-def _differences(text: str, counted: Sequence[Span], entry: Entry) -> list[str]:
+def _differences(text: str, counted: Sequence[Span], entry: SpecForgeTemplate) -> list[str]:
     """How loss and counted ranges of one text differ, a sentence per kind of difference."""
-    loss, sentences = trained_spans(text, entry), []
-    uncounted, without_loss = minus(loss, counted), minus(counted, loss)
+    loss, sentences = loss_spans(text, entry), []
+    uncounted, without_loss = subtract_spans(loss, counted), subtract_spans(counted, loss)
     blank = [span for span in uncounted if not text[slice(*span)].strip()]
     if blank:
         sentences.append(
@@ -296,7 +308,7 @@ def _differences(text: str, counted: Sequence[Span], entry: Entry) -> list[str]:
     if elsewhere := [span for span in uncounted if span not in blank and span not in after_turn]:
         sentences.append(f"{_quoted(text, elsewhere)} has loss and is not counted.")
     ignored = _ignored_spans(text, entry)
-    if removed := [s for s in without_loss if not minus([s], ignored)]:
+    if removed := [s for s in without_loss if not subtract_spans([s], ignored)]:
         sentences.append(
             f"{_quoted(text, removed)} is counted and has no loss: the trainer ignores it."
         )
@@ -324,7 +336,7 @@ def _code(text: str) -> str:
     return f'"{short}"'
 
 
-def minus(spans: Sequence[Span], others: Sequence[Span]) -> list[Span]:
+def subtract_spans(spans: Sequence[Span], others: Sequence[Span]) -> list[Span]:
     """Subtract ranges from ranges.
 
     Args:

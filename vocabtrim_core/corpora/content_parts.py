@@ -18,7 +18,7 @@ RESULT_PARTS = (
 TEXT_KEYS = ("text", "thinking", "reasoning", "refusal", "content", "summary")
 
 
-def typed(part: Any) -> Any:
+def with_type(part: Any) -> Any:
     """Give a part of Gemini or of Bedrock's Converse API the `type` key that other APIs use.
 
     Those two APIs name the kind of a part by the key that it has.

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from vocabtrim_core.drafts.metrics import LENGTH, Metrics
-from vocabtrim_core.figures.base import Palette
+from vocabtrim_core.figures.style import Palette
 
 POSITION = "eval/per_position_acc/"
 SECONDS = "perf/optimizer_step_time_s"
 DASHES = ("solid", "dot", "dashdot", "longdash")  # not as many as colours: no pair repeats soon
 
 
-class Course(NamedTuple):
+class TrainingCurves(NamedTuple):
     """The curves of the training of one k, each as (step, value).
 
     Attributes:
@@ -44,7 +44,9 @@ class Course(NamedTuple):
         return f"k = {self.k:,}" + (" (full)" if self.full else "")
 
 
-def course(k: int, vocab_size: int, steps: int, logged: Sequence[Metrics]) -> Course:
+def training_curves(
+    k: int, vocab_size: int, steps: int, logged: Sequence[Metrics]
+) -> TrainingCurves:
     """Read the curves from the log of one training.
 
     Args:
@@ -68,7 +70,7 @@ def course(k: int, vocab_size: int, steps: int, logged: Sequence[Metrics]) -> Co
     positions = sorted(
         {int(n.removeprefix(POSITION)) for m in logged for n in m.values if n.startswith(POSITION)}
     )
-    return Course(
+    return TrainingCurves(
         k,
         k == vocab_size,
         steps,
@@ -81,40 +83,40 @@ def course(k: int, vocab_size: int, steps: int, logged: Sequence[Metrics]) -> Co
     )
 
 
-def colours(courses: Sequence[Course], palette: Palette) -> list[str]:
+def colours(runs: Sequence[TrainingCurves], palette: Palette) -> list[str]:
     """Assign a colour to each training, the same in every figure.
 
     Args:
-        courses: The trainings.
+        runs: The trainings.
         palette: The colours.
 
     Returns:
         A colour per training; ink for the full vocabulary.
     """
-    shades = iter(palette.series * len(courses))
-    return [palette.ink if line.full else next(shades) for line in courses]
+    shades = iter(palette.series * len(runs))
+    return [palette.ink if line.full else next(shades) for line in runs]
 
 
-def dashes(courses: Sequence[Course]) -> list[str]:
+def dashes(runs: Sequence[TrainingCurves]) -> list[str]:
     """Assign a dash to each training, so that lines differ without colours too.
 
     Args:
-        courses: The trainings.
+        runs: The trainings.
 
     Returns:
         A dash of Plotly per training; "dash" for the full vocabulary alone.
     """
-    patterns = iter(DASHES * len(courses))
-    return ["dash" if line.full else next(patterns) for line in courses]
+    patterns = iter(DASHES * len(runs))
+    return ["dash" if line.full else next(patterns) for line in runs]
 
 
-def begun(courses: Sequence[Course]) -> list[Course]:
+def begun(runs: Sequence[TrainingCurves]) -> list[TrainingCurves]:
     """Leave out the trainings that nothing is logged of yet.
 
     Args:
-        courses: The trainings.
+        runs: The trainings.
 
     Returns:
         Those with a curve, in the same order.
     """
-    return [line for line in courses if line.loss or line.held_out or line.length or line.accuracy]
+    return [line for line in runs if line.loss or line.held_out or line.length or line.accuracy]

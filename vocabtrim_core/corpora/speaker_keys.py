@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from vocabtrim_core.corpora.batches import canonical_role
-from vocabtrim_core.corpora.items import turns_of_items
 from vocabtrim_core.corpora.langchain import turns_of_langchain
+from vocabtrim_core.corpora.response_items import turns_of_items
 
 ASKED = ("human", "user", "query", "question", "prompt", "instruction", "input", "tool")
 ANSWERED = ("assistant", "gpt", "bot", "model", "response", "answer", "output")
 
 
-def speakers(turn: Any) -> tuple[str, ...]:
+def speaker_keys_of(turn: Any) -> tuple[str, ...]:
     """The keys of a turn that hold texts of its speakers.
 
     Args:
@@ -57,7 +57,7 @@ def turns_of_pairs(turns: list[Any], role: str, content: str) -> list[Any]:
     Returns:
         The messages; the list itself where not all of its turns have speakers as keys.
     """
-    speaker_keys = [speakers(turn) for turn in turns]
+    speaker_keys = [speaker_keys_of(turn) for turn in turns]
     if not turns or not all(speaker_keys):
         return turns
     messages = []

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vocabtrim_core.corpora.batches import canonical_role
-from vocabtrim_core.corpora.items import are_items, is_item
-from vocabtrim_core.corpora.langchain import is_wrapped
-from vocabtrim_core.corpora.pairs import speakers
+from vocabtrim_core.corpora.langchain import is_langchain
+from vocabtrim_core.corpora.response_items import are_items, is_item
 from vocabtrim_core.corpora.schema import as_list, from_text, value_at
+from vocabtrim_core.corpora.speaker_keys import speaker_keys_of
 from vocabtrim_core.corpora.trees import is_object_of_turns
 
 ROLE_KEYS = ("role", "from")
@@ -27,7 +27,7 @@ Keys = tuple[str, str]  # keys under which a message holds its role and its cont
 
 
 @dataclass(slots=True)
-class Places:
+class MessagePaths:
     """Where messages are in nested values.
 
     Attributes:
@@ -79,9 +79,9 @@ def _keys(value: Any, path: str) -> Keys | None:
     if not isinstance(value, list) or not value or not all(isinstance(m, dict) for m in value):
         return None
     pairs = path.rpartition(".")[2].lower() in (*CONVERSATIONS, *HISTORY)
-    if any(map(is_item, value)) or all(map(is_wrapped, value)):
+    if any(map(is_item, value)) or all(map(is_langchain, value)):
         return KEYS
-    if pairs and all(map(speakers, value)):
+    if pairs and all(map(speaker_keys_of, value)):
         return KEYS
     return _keys_of({key for message in value for key in message})
 
@@ -166,7 +166,7 @@ def list_of_pairs(sample: Sequence[dict[str, Any]], name: str) -> bool:
     return bool(lists) and None not in lists and (any(is_pair) or not is_pair)
 
 
-def find_places(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> Places:
+def find_message_paths(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> MessagePaths:
     """Find messages and answers inside columns that may be objects, or JSON text of objects.
 
     Args:
@@ -176,7 +176,7 @@ def find_places(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> Pla
     Returns:
         The paths, in the order in which they are found.
     """
-    places = Places()
+    places = MessagePaths()
     for row in sample:
         for name in columns:
             if isinstance(row.get(name), dict | list | str):
@@ -184,7 +184,7 @@ def find_places(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> Pla
     return places
 
 
-def _search(stored: Any, path: str, places: Places, depth: int) -> None:
+def _search(stored: Any, path: str, places: MessagePaths, depth: int) -> None:
     value = from_text(stored)
     if LISTED.search(path) and isinstance(value, list) and value and isinstance(value[0], dict):
         inner = value[0]
@@ -200,7 +200,7 @@ def _search(stored: Any, path: str, places: Places, depth: int) -> None:
         places.answers.setdefault(path, ("role", "content"))
     elif isinstance(value, list) and value and isinstance(value[0], list) and depth:
         _search(value[0], f"{path}.0", places, depth - 1)  # a batch of one
-    elif is_wrapped(value):
+    elif is_langchain(value):
         places.answers.setdefault(path, KEYS)
     elif keys := _keys(value, path):
         places.chats.setdefault(path, keys)

@@ -72,7 +72,7 @@ CHATS = {
 }
 
 
-def trained(family: Loaded, template: str, text: str) -> list[bool]:
+def compare_loss(family: Loaded, template: str, text: str) -> list[bool]:
     """SpecForge's loss mask of a rendered text, token by token."""
     from specforge.data.preprocessing import preprocess_conversations
     from specforge.data.template import TEMPLATE_REGISTRY
@@ -92,7 +92,7 @@ def trained(family: Loaded, template: str, text: str) -> list[bool]:
 def differences(family: Loaded, template: str, found: Counted) -> tuple[list[str], list[str]]:
     """Texts of tokens with loss outside the spans, and of tokens in spans without loss."""
     ids, offsets = family.encode(found.text)
-    loss = trained(family, template, found.text)
+    loss = compare_loss(family, template, found.text)
     spans = [any(a <= at < b for a, b in found.spans) for at, _ in offsets]
     assert len(loss) == len(ids)
     more = [a and not b for a, b in zip(loss, spans, strict=True)]
@@ -131,7 +131,7 @@ A counted span is what the model would have generated: an assistant turn after t
 prompt, up to and including the token it stops with. SpecForge gives loss to what lies between two
 strings of its own. The table lists, for each of its templates and each kind of conversation, the
 tokens that one has and the other has not. It is measured on the same rendered text with real
-tokenizers; `PYTHONPATH=.:tests python -m helpers.spans.trainer` writes this page, and a test
+tokenizers; `PYTHONPATH=.:tests python -m helpers.spans.specforge` writes this page, and a test
 (`pytest -m slow`) fails when it is no longer true. Kinds that are not listed for a template show no
 difference, or its chat template refuses them.
 

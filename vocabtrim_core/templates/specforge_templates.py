@@ -13,7 +13,7 @@ HARMONY = "openai-harmony"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SpecForgeTemplate:
     """One template of SpecForge's registry.
 
     Attributes:
@@ -43,32 +43,34 @@ _DEEPSEEK, _EOS = "<｜Assistant｜>", "<｜end▁of▁sentence｜>"
 _INKLING = ("<|message_user|>", "<|message_tool|>", "<|message_system|>")
 
 # deepseek-r1-distill is left out: it has no end token, and SpecForge cannot build a parser for it.
-ENTRIES = (
-    Entry("llama3", "<|start_header_id|>assistant<|end_header_id|>\n\n", "<|eot_id|>"),
-    Entry("llama4", "<|header_start|>assistant<|header_end|>\n\n", "<|eot|>"),
-    Entry("qwen", _CHATML, _IM_END),
-    Entry("qwen3-instruct", _CHATML, _IM_END, ignored=("<think>\n\n</think>\n\n",)),
-    Entry("qwen3-thinking", _CHATML, _IM_END, "thinking"),
-    Entry("qwen3.5", _THOUGHT, _IM_END, "thinking", prompts=False),
-    Entry("qwen3-next-thinking", _THOUGHT, _IM_END, "thinking"),
-    Entry("lfm", _CHATML, _IM_END, prompts=False),
-    Entry("phi3", "<|assistant|>\n", "<|end|>\n"),
-    Entry("phi4", "<|im_start|>assistant<|im_sep|>", "<|im_end|>"),
-    Entry("phi4-mini", "<|assistant|>", "<|end|>"),
-    Entry("gemma", "<start_of_turn>model\n", "<end_of_turn>\n"),
-    Entry("gpt-oss", "<|start|>assistant", "<|start|>user<|message|>", HARMONY, prompts=False),
-    Entry(
+TEMPLATES = (
+    SpecForgeTemplate("llama3", "<|start_header_id|>assistant<|end_header_id|>\n\n", "<|eot_id|>"),
+    SpecForgeTemplate("llama4", "<|header_start|>assistant<|header_end|>\n\n", "<|eot|>"),
+    SpecForgeTemplate("qwen", _CHATML, _IM_END),
+    SpecForgeTemplate("qwen3-instruct", _CHATML, _IM_END, ignored=("<think>\n\n</think>\n\n",)),
+    SpecForgeTemplate("qwen3-thinking", _CHATML, _IM_END, "thinking"),
+    SpecForgeTemplate("qwen3.5", _THOUGHT, _IM_END, "thinking", prompts=False),
+    SpecForgeTemplate("qwen3-next-thinking", _THOUGHT, _IM_END, "thinking"),
+    SpecForgeTemplate("lfm", _CHATML, _IM_END, prompts=False),
+    SpecForgeTemplate("phi3", "<|assistant|>\n", "<|end|>\n"),
+    SpecForgeTemplate("phi4", "<|im_start|>assistant<|im_sep|>", "<|im_end|>"),
+    SpecForgeTemplate("phi4-mini", "<|assistant|>", "<|end|>"),
+    SpecForgeTemplate("gemma", "<start_of_turn>model\n", "<end_of_turn>\n"),
+    SpecForgeTemplate(
+        "gpt-oss", "<|start|>assistant", "<|start|>user<|message|>", HARMONY, prompts=False
+    ),
+    SpecForgeTemplate(
         "gpt-oss-naive",
         "<|start|>assistant<|channel|>analysis<|message|>",
         "<|end|>",
         prompts=False,
     ),
-    Entry("deepseek-v3", _DEEPSEEK, _EOS),
-    Entry("deepseek-v32", _DEEPSEEK, _EOS, "thinking", prompts=False),
-    Entry("deepseek-v2", "Assistant: ", _EOS, prompts=False),
-    Entry("kimi-k2-instruct", _KIMI, "<|im_end|>"),
-    Entry("kimi-k2-thinking", _KIMI, "<|im_end|>", "thinking"),
-    Entry(
+    SpecForgeTemplate("deepseek-v3", _DEEPSEEK, _EOS),
+    SpecForgeTemplate("deepseek-v32", _DEEPSEEK, _EOS, "thinking", prompts=False),
+    SpecForgeTemplate("deepseek-v2", "Assistant: ", _EOS, prompts=False),
+    SpecForgeTemplate("kimi-k2-instruct", _KIMI, "<|im_end|>"),
+    SpecForgeTemplate("kimi-k2-thinking", _KIMI, "<|im_end|>", "thinking"),
+    SpecForgeTemplate(
         "kimi-k3-thinking",
         '<|open|>message role="assistant"<|sep|><|open|>think<|sep|>',
         "<|end_of_msg|>",
@@ -76,13 +78,13 @@ ENTRIES = (
         ignored=("<|end_of_msg|>",),
         prompts=False,
     ),
-    Entry(
+    SpecForgeTemplate(
         "glm-5.2", "<|assistant|><think>", "<|user|>", "glm", "glm", ("<|user|>",), prompts=False
     ),
-    Entry("ling-flash-2.0", "<role>ASSISTANT</role>", "<|role_end|>"),
-    Entry("longcat", " ASSISTANT:", "</longcat_s>", pattern="longcat"),
-    Entry("longcat_xml", "<longcat_assistant>", "</longcat_s>"),
-    Entry(
+    SpecForgeTemplate("ling-flash-2.0", "<role>ASSISTANT</role>", "<|role_end|>"),
+    SpecForgeTemplate("longcat", " ASSISTANT:", "</longcat_s>", pattern="longcat"),
+    SpecForgeTemplate("longcat_xml", "<longcat_assistant>", "</longcat_s>"),
+    SpecForgeTemplate(
         "inkling-thinking",
         "<|message_model|>",
         "<|message_user|>",
@@ -92,4 +94,4 @@ ENTRIES = (
         prompts=False,
     ),
 )
-BY_NAME = {entry.name: entry for entry in ENTRIES}
+BY_NAME = {entry.name: entry for entry in TEMPLATES}

@@ -17,16 +17,16 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.resolve import NAMED, resolve_template
 from vocabtrim_core.templates.samples import SAMPLES, show
-from vocabtrim_core.templates.trainer import (
+from vocabtrim_core.templates.specforge_loss import (
     BY_NAME,
-    ENTRIES,
-    Entry,
-    matching,
-    minus,
-    trained,
-    trained_spans,
+    TEMPLATES,
+    SpecForgeTemplate,
+    compare_loss,
+    loss_spans,
+    matching_templates,
+    parser_messages,
+    subtract_spans,
 )
-from vocabtrim_core.templates.trainer import given as given_by
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 
@@ -90,14 +90,14 @@ WORDS = ("Hi", " ", "\n", "ü", "<think>\n", "</think>", "\n\n", "[Round 2] USER
 USERS = ("<|user|>", "<|start|>user<|message|>", "<|im_start|>user\n", "USER: ")
 
 
-def texts(entry: Entry) -> st.SearchStrategy[str]:
+def texts(entry: SpecForgeTemplate) -> st.SearchStrategy[str]:
     """Text out of this template's own strings and others'."""
     own = (entry.header, entry.end, entry.end.strip(), *entry.ignored)
     pieces = st.sampled_from((*own, *own, *WORDS, *USERS))
     return st.lists(pieces, max_size=14).map("".join)
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: e.name)
+@pytest.mark.parametrize("entry", TEMPLATES, ids=lambda e: e.name)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_loss_is_what_the_parser_of_the_trainer_masks(specforge, bytes_tokenizer, entry, data):
@@ -106,7 +106,7 @@ def test_loss_is_what_the_parser_of_the_trainer_masks(specforge, bytes_tokenizer
     ids, mask = parser.parse(text, 1 << 16, preformatted=True) if text else ([], [])
     assert len(ids) == len(text.encode())
     counted = [False] * len(text.encode())
-    for start, end in trained_spans(text, entry):
+    for start, end in loss_spans(text, entry):
         for at in range(len(text[:start].encode()), len(text[:end].encode())):
             counted[at] = True
     assert counted == [bool(m) for m in mask]
@@ -118,7 +118,7 @@ def test_loss_is_what_the_parser_of_the_trainer_masks(specforge, bytes_tokenizer
 )
 def test_ranges_without_others_are_a_difference_of_sets(spans, others):
     spans, others = ([(min(s), max(s)) for s in each] for each in (spans, others))
-    left = {n for start, end in minus(spans, others) for n in range(start, end)}
+    left = {n for start, end in subtract_spans(spans, others) for n in range(start, end)}
     inside = {n for start, end in spans for n in range(start, end)}
     assert left == inside - {n for start, end in others for n in range(start, end)}
 
@@ -163,7 +163,7 @@ def test_messages_are_what_the_parser_gives_to_the_template(
         with suppress(IndexError):  # where nothing is left of the conversation
             parser.parse(copy.deepcopy(messages), 1 << 16)
     own_prompt = messages[0]["role"] != "system" and BY_NAME[name].prompts
-    chat, said = given_by(messages, BY_NAME[name])
+    chat, said = parser_messages(messages, BY_NAME[name])
     assert chat == (seen[1:] if own_prompt else seen)
     assert bool(said) == (len(chat) < len(messages))
 
@@ -178,10 +178,10 @@ def test_harmony_takes_other_roles_only(specforge, bytes_tokenizer):
         except ValueError:
             taken = False
         if taken:
-            assert given_by(messages, BY_NAME["gpt-oss"]) == (messages, ())
+            assert parser_messages(messages, BY_NAME["gpt-oss"]) == (messages, ())
         else:
             with pytest.raises(InputError, match=f"has no role {role} and stops"):
-                given_by(messages, BY_NAME["gpt-oss"])
+                parser_messages(messages, BY_NAME["gpt-oss"])
 
 
 # --- templates -----------------------------------------------------------------------------------
@@ -205,14 +205,14 @@ def llama():
     ],
 )
 def test_templates_of_the_trainer_are_chosen_by_their_headers(llama, name, found):
-    assert [entry.name for entry in matching(resolve_template(llama, name))] == found
+    assert [entry.name for entry in matching_templates(resolve_template(llama, name))] == found
 
 
 def test_named_templates_that_both_have_match_each_other(llama):
     shared_names = set(NAMED) & set(BY_NAME)
     assert shared_names
     for name in shared_names:
-        assert name in [entry.name for entry in matching(resolve_template(llama, name))]
+        assert name in [entry.name for entry in matching_templates(resolve_template(llama, name))]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_named_templates_that_both_have_match_each_other(llama):
 def test_the_newline_is_a_difference_until_it_is_counted(llama, name, span_end, newline):
     template = resolve_template(llama, name, span_end)
     found = show(template, SAMPLES["tools"])
-    said = trained(template, found.reading, BY_NAME[name]).differences
+    said = compare_loss(template, found.reading, BY_NAME[name]).differences
     assert said == (
         ("The newline after the stop token has loss; the model does not generate it.",)
         if newline
@@ -246,14 +246,14 @@ def test_reasoning_that_the_parser_drops_is_said(tmp_path):
     template = resolve_template(tokenizer)
     sample = SAMPLES["reasoning"]
     found = show(template, sample)
-    assert found.said == (
+    assert found.notes == (
         "Tool calls: counted.",
         "Reasoning: counted.",
         "Tool results: not counted.",
     )
-    assert next(entry.name for entry in matching(template)) == "qwen3-thinking"
+    assert next(entry.name for entry in matching_templates(template)) == "qwen3-thinking"
     told = {
-        name: trained(template, found.reading, BY_NAME[name], sample.messages, sample.tools)
+        name: compare_loss(template, found.reading, BY_NAME[name], sample.messages, sample.tools)
         for name in ("qwen", "qwen3-thinking")
     }
     dropped = "Reasoning is not given to the chat template, so it has no loss."
@@ -273,7 +273,7 @@ def test_samples_say_what_the_marked_text_shows(llama, name):
         found = show(template, sample)
         text, spans, _ = found.reading
         counted = "".join(text[start:end] for start, end in spans)
-        said = " ".join(found.said)
+        said = " ".join(found.notes)
         if not text:
             assert said.startswith("The chat template refuses this conversation: ")
             continue
@@ -298,8 +298,8 @@ def test_a_refused_sample_is_a_sentence(tmp_path):
     )
     found = show(resolve_template(load_tokenizer(folder)), SAMPLES["tools"])
     assert found.reading.spans == []
-    assert "No tools here" in found.said[0]
-    assert "message 3 (role tool)" in found.said[0]
+    assert "No tools here" in found.notes[0]
+    assert "message 3 (role tool)" in found.notes[0]
 
 
 def test_samples_are_in_the_shape_of_a_row(tmp_path):
@@ -321,7 +321,7 @@ def test_samples_are_in_the_shape_of_a_row(tmp_path):
 
 def test_the_page_imports_nothing_of_the_trainer():
     code = (
-        "import sys, vocabtrim_core.templates.trainer, vocabtrim_core.templates.samples; "
+        "import sys, vocabtrim_core.templates.specforge_loss, vocabtrim_core.templates.samples; "
         "print({'specforge', 'torch', 'transformers'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from vocabtrim_core.corpora.labelled import labelled_turns
-from vocabtrim_core.corpora.pairs import as_messages
-from vocabtrim_core.corpora.parts import kind_in, system_text
+from vocabtrim_core.corpora.column_contents import describe_columns, message_key_options
+from vocabtrim_core.corpora.content_parts import kind_in, system_text
 from vocabtrim_core.corpora.recognise import Recognition
 from vocabtrim_core.corpora.schema import ColumnMapping, from_text, value_at
-from vocabtrim_core.corpora.seen import odd_messages, seen
+from vocabtrim_core.corpora.speaker_keys import as_messages
+from vocabtrim_core.corpora.speaker_labels import labelled_turns
 from vocabtrim_core.errors import InputError
 
 Rows = Sequence[dict[str, Any]]
 
 
-def require_fitting(given: ColumnMapping, guess: Recognition, head: Rows, called: str) -> None:
+def check_mapping(given: ColumnMapping, guess: Recognition, head: Rows, called: str) -> None:
     """Refuse a column of which no value in the first rows is what it was mapped as.
 
     Columns that the guess maps in the same way are not checked.
@@ -74,12 +74,12 @@ def _advice(column: str, guess: Recognition, head: Rows) -> str:
     value = next(from_text(v) for row in head if (v := value_at(row, column)) is not None)
     if kind_in(value) == "a list of messages":
         return f"map it as the conversation (--map conversation={column})"
-    if odd := odd_messages(head, column):
+    if odd := message_key_options(head, column):
         return f"map the keys of its objects (--map {odd})"
     if guess.mapping.shape:
         return f"without this mapping the file is read: {guess.mapping.sentence()}"
     columns = tuple(dict.fromkeys(key for row in head for key in row))
-    return f"map another column, of {seen(columns, head)}"
+    return f"map another column, of {describe_columns(columns, head)}"
 
 
 def _is_text(value: Any) -> bool:

@@ -20,7 +20,7 @@ KINDS = {
 }
 
 
-def seen(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> str:
+def describe_columns(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> str:
     """The columns and what they hold, for a sentence: "`id` (text), `data` (list of numbers)".
 
     Args:
@@ -47,7 +47,7 @@ def _kind(sample: Sequence[dict[str, Any]], name: str) -> str:
     return KINDS.get(type(value), "value")
 
 
-def odd_messages(sample: Sequence[dict[str, Any]], name: str) -> str:
+def message_key_options(sample: Sequence[dict[str, Any]], name: str) -> str:
     """Mapping options for a list of objects whose keys are not those of messages.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vocabtrim_core.corpora.places import chats_among
+from vocabtrim_core.corpora.message_paths import chats_among
 from vocabtrim_core.corpora.recognise import recognise
 
 DEPTH = 3  # of objects around the rows

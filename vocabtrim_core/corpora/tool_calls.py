@@ -57,7 +57,7 @@ def _call(call: dict[str, Any], field: str) -> dict[str, Any]:
     return {"id": id_, **converted} if isinstance(id_, str) else converted
 
 
-def says_call(role: Any) -> bool:
+def is_call_role(role: Any) -> bool:
     """Whether a role, as a row writes it, means that the text of the turn is a tool call.
 
     Args:
@@ -69,7 +69,7 @@ def says_call(role: Any) -> bool:
     return str(role).strip().lower() in CALL_ROLES
 
 
-def call_in_text(text: str, message: dict[str, Any]) -> None:
+def move_call_from_text(text: str, message: dict[str, Any]) -> None:
     """Move the call in a turn of role function_call from its text to its `tool_calls`.
 
     Args:

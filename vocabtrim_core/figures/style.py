@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ def size_axis(figure: go.Figure, vocab_size: int, title: str = "Draft vocabulary
     )
 
 
-def clear(colour: str, opacity: float) -> str:
+def translucent(colour: str, opacity: float) -> str:
     """Make a colour translucent.
 
     Args:
@@ -123,3 +124,77 @@ def mark_size(figure: go.Figure, k: int, text: str, palette: Palette) -> None:
         text=text,
         font={"color": palette.ink, "size": 12},
     )
+
+
+def add_band(
+    figure: go.Figure, x: Any, low: Any, high: Any, fill: str, name: str | None = None
+) -> None:
+    """Fill the area between two lines; it has no outline and no hover text.
+
+    Args:
+        figure: The figure, which is changed.
+        x: float64[n].
+        low: float64[n], the lower line.
+        high: float64[n], the upper line.
+        fill: The colour, translucent.
+        name: Its name in the legend, None for no entry.
+    """
+    figure.add_scatter(
+        x=np.concatenate([x, x[::-1]]),
+        y=np.concatenate([high, low[::-1]]),
+        fill="toself",
+        fillcolor=fill,
+        line={"width": 0},
+        mode="lines",
+        name=name,
+        showlegend=name is not None,
+        hoverinfo="skip",
+    )
+
+
+def whiskers(
+    up: Any, down: Any = None, *, colour: str, thickness: float = 1.5, width: float | None = None
+) -> dict[str, Any]:
+    """Make error bars, for a trace's `error_x` or `error_y`.
+
+    Args:
+        up: float64[n], the distance from each value to its upper end.
+        down: float64[n], that to its lower end, by default the same.
+        colour: The colour.
+        thickness: Width of the line in pixels.
+        width: Width of the ends in pixels, Plotly's own by default.
+
+    Returns:
+        The error bars.
+    """
+    ends = {} if down is None else {"symmetric": False, "arrayminus": down}
+    size = {} if width is None else {"width": width}
+    return {"type": "data", "array": up, "color": colour, "thickness": thickness, **ends, **size}
+
+
+def log_ticks(ticks: Sequence[float]) -> dict[str, Any]:
+    """Make a log axis with a label at some values only.
+
+    Args:
+        ticks: The values.
+
+    Returns:
+        Options of `update_xaxes` or `update_yaxes`.
+    """
+    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:,}" for tick in ticks]}
+
+
+def dot(size: float, symbol: str, colour: str, line: float = 2) -> dict[str, Any]:
+    """Make a marker with an outline in its own colour, which open symbols need.
+
+    Args:
+        size: Its size in pixels.
+        symbol: Plotly's name of its shape.
+        colour: The colour.
+        line: Width of the outline in pixels.
+
+    Returns:
+        The marker.
+    """
+    outline = {"width": line, "color": colour}
+    return {"size": size, "symbol": symbol, "color": colour, "line": outline}

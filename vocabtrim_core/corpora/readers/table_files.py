@@ -1,0 +1,79 @@
+"""What the readers of Parquet and of Arrow's own files share: unpacking, errors and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from vocabtrim_core import workspace
+from vocabtrim_core.corpora.compression import CHUNK, CODECS, is_compressed, open_stream
+from vocabtrim_core.corpora.file_names import label_of
+from vocabtrim_core.corpora.fingerprint import scan
+from vocabtrim_core.corpora.readers.json_rows import PART_BLOCKS
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace.files import write_atomic
+
+BATCH_BYTES = 5 * 2**20  # text per batch, about; counting a batch takes ten times its memory
+PART_BATCHES = PART_BLOCKS * CHUNK // BATCH_BYTES  # where a row group is more than one part
+MOST_ROWS = 8192  # conversations per batch
+
+
+@contextmanager
+def readable_as(kind: str, path: Path) -> Generator[None]:
+    """Turn Arrow's errors within the block into a sentence about the file.
+
+    Args:
+        kind: The format, as people write it.
+        path: The file.
+
+    Raises:
+        InputError: The file is damaged, or is none of the format.
+    """
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise InputError(
+            f"{label_of(path)} cannot be read as {kind} ({reason}); write it again."
+        ) from None
+
+
+def rows_in_batch(rows: int, size: int) -> int:
+    """How many rows make a batch.
+
+    Args:
+        rows: Rows of a piece of a file.
+        size: Bytes of text in it, about.
+
+    Returns:
+        Rows with about `BATCH_BYTES` of text, at least 1.
+    """
+    return max(1, min(MOST_ROWS, BATCH_BYTES * rows // max(size, 1)))
+
+
+def unpacked(path: Path) -> Path:
+    """The file, unpacked once into the workspace where it is compressed.
+
+    Args:
+        path: The file.
+
+    Returns:
+        A file that is not compressed.
+    """
+    if not is_compressed(path):
+        return path
+    named = path.with_suffix("") if path.suffix.lower() in CODECS else path
+    target = workspace.folder("unpacked") / f"{scan(path).sha256[:32]}{named.suffix}"
+    if not target.exists():
+
+        def unpack(file: Any) -> None:
+            with open_stream(path) as stream:
+                while piece := stream.read(CHUNK):
+                    file.write(piece)
+
+        write_atomic(target, unpack)
+    return target
