@@ -32,18 +32,18 @@ if tokenizer and chosen:
     with view:
         problem = corpus_choice.problem(chosen)
     with form:
-        wanted = counting_form.options()
-        argv = counting_form.arguments(tokenizer, chosen, wanted)
-        counting_form.count_button(argv, chosen.name, wanted, possible=problem is None)
+        options = counting_form.choose_options()
+        argv = counting_form.arguments(tokenizer, chosen, options)
+        counting_form.count_button(argv, chosen.name, options, possible=problem is None)
         counting_form.progress()
     with view, plain_errors():
         if problem:
             raise problem
-        template = counting_form.template_of(tokenizer, wanted)
-        conversations = spans_view.look(tokenizer, chosen, wanted, template)
+        template = counting_form.template_of(tokenizer, options)
+        conversations = spans_view.panel(tokenizer, chosen, options, template)
     if template:
-        trainer_view.beside_trainer(template, conversations)
-    commands.append(counting_form.spans_command(tokenizer, wanted))
+        trainer_view.panel(template, conversations)
+    commands.append(counting_form.spans_command(tokenizer, options))
 
 if not argv:
     counting_form.progress()

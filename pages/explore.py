@@ -2,23 +2,23 @@
 
 import streamlit as st
 
-from pages.ui import sizes, state, tokens
+from pages.ui import pins, sizes, state, tokens
+from pages.ui.caching import cached
 from pages.ui.charts.live_chart import curve_payload, curve_store, live_chart
-from pages.ui.explore import actions, decision_view, details_view
+from pages.ui.explore import actions, figures_view
 from pages.ui.explore.controls import controls, draft_menu
 from pages.ui.format import choice_sentence
-from pages.ui.frame import choose_counts, footer, heading, plain_errors
+from pages.ui.frame import choose_counts, footer, plain_errors, tabs
 from pages.ui.router import require_router
 from pages.ui.session import session
 
 require_router()
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def payload(key: str, _stored) -> dict[str, object]:
+@cached(4)
+def payload(stored) -> dict[str, object]:
     """The curve of a counted set with its token texts, for the browser."""
-    curve = state.curve_of(key, _stored.counts)
-    return curve_payload(curve, key, tokens.texts_by_rank(key, _stored.counts, curve))
+    return curve_payload(state.curve_of(stored), stored.key, tokens.texts_by_rank(stored))
 
 
 def picked() -> None:
@@ -32,12 +32,12 @@ def explore(stored) -> None:
     if session.redraw_page:
         del session.redraw_page
         st.rerun()
-    curve = state.curve_of(stored.key, stored.counts)
+    curve = state.curve_of(stored)
     # The chart comes first, so that on a phone the sliders stand right under it.
     left, right = st.columns([3, 1], gap="medium")
     with right:
         settings = controls(curve.vocab_size)
-        state.remember(settings)
+        actions.remember(settings)
         buttons_place = st.container(gap="xsmall")
     tradeoff = choice = None
     with left, plain_errors():
@@ -56,21 +56,30 @@ def explore(stored) -> None:
             curve.padding_note(choice.k),
         )
         st.markdown(" ".join(filter(None, sentences)))
-        decision_view.card(stored, settings, tradeoff)
+        actions.decision_card(stored, settings, tradeoff)
     with buttons_place:
-        actions.buttons(stored, settings, tradeoff, choice)
+        actions.buttons(stored, settings, choice)
     if choice:
-        details_view.details(stored, settings, tradeoff, choice)
+        panels = {
+            "Tokens at the cut": lambda: tokens.cut_tables(stored, choice.k),
+            "Pinned choices": pins.panel,
+            "Pareto frontier": lambda: figures_view.frontier(tradeoff, choice),
+            "Cost per component": lambda: figures_view.breakdown(tradeoff, choice),
+            "Alpha and floor": lambda: figures_view.landscape(tradeoff),
+        }
+        tabs(panels, key="view")
     else:
         with left:
-            actions.way_out(settings, tradeoff)
+            actions.recover(settings, tradeoff)
     chosen = ["coverage", stored.key, "--k", choice.k] if choice else ["drafts"]
     footer(["optimize", stored.key, *state.arguments(settings)], chosen)
 
 
-state.take_up()
-with heading("Explore", "Fewer draft tokens cost less and cover less. Find the size that is best."):
-    stored = choose_counts(beside=draft_menu)
-if stored:
-    curve_store(payload(stored.key, stored))
+state.apply_pending()
+if stored := choose_counts(
+    "Explore",
+    "Fewer draft tokens cost less and cover less. Find the size that is best.",
+    beside=draft_menu,
+):
+    curve_store(payload(stored))
     explore(stored)

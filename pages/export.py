@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.ui import state, vocabularies
 from pages.ui.export import download_view, formats_form, whole_draft
-from pages.ui.frame import choose_counts, footer, heading, plain_errors
+from pages.ui.frame import choose_counts, footer, plain_errors
 from pages.ui.router import require_router
 from vocabtrim_core.exports import FORMATS
 
@@ -38,22 +38,18 @@ def page(stored) -> None:
         commands += whole_draft.panel(stored.key, view, whole, settled)
     with left.container(border=True):
         st.metric("Draft vocabulary", f"{k:,} tokens")
-        st.markdown(download_view.origin(view, settings))
-        st.caption(download_view.sentence(view, stored))
+        st.markdown(download_view.origin(view))
+        st.caption(download_view.sentence(view))
         if formats:
-            download_view.download(stored, settings, view, tuple(formats), argv)
+            download_view.download(view, tuple(formats), argv)
         elif not whole:
             st.caption("Tick at least one format to download it.")
         st.markdown(
-            "**Checked before anything is handed over**\n"
-            + "".join(f"\n- {line}" for line in INVARIANTS)
+            "**Checked before every download**\n" + "".join(f"\n- {line}" for line in INVARIANTS)
         )
-    selected = view.own and view.own.command[0] == "select"
-    footer(*([view.own.command] if view.own and selected else []), *commands)
+    selected = [view.own.command] if view.own and view.own.command[0] == "select" else []
+    footer(*selected, *commands)
 
 
-with heading("Export", "One list of ids, in the form each trainer or engine reads."):
-    stored = choose_counts()
-if stored:
-    with plain_errors():
-        page(stored)
+if stored := choose_counts("Export", "One list of ids, in the form each trainer or engine reads."):
+    page(stored)

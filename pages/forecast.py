@@ -14,25 +14,13 @@ from pages.ui.forecast import (
     forecast_view,
     measurement_form,
 )
-from pages.ui.frame import choose_counts, footer, heading, plain_errors
+from pages.ui.frame import choose_counts, footer, plain_errors, tabs
 from pages.ui.router import require_router
 from pages.ui.session import session
 from pages.ui.widgets import linked, set_values
 from vocabtrim_core.forecast.inputs import paper_length
 
 require_router()
-
-TABS = (
-    "Acceptance length",
-    "Cycle time",
-    "Streams",
-    "Break-even",
-    "Head in fewer bits",
-    "Evidence",
-    "Against measurements",
-    "Against the paper",
-    "Assumptions",
-)
 
 
 def picked() -> None:
@@ -61,7 +49,7 @@ def page(stored) -> None:
             default="V",
             required=True,
             **linked("base"),
-            help="What the chart's zero line is: all tokens, or what shipped EAGLE-3 heads keep.",
+            help="The chart's zero line: all tokens, or the size of a typical EAGLE-3 head.",
         )
         with plain_errors():
             assumed = assumptions_form.form(stored, size)
@@ -86,34 +74,22 @@ def page(stored) -> None:
             )
         footer(["forecast", stored.key])
         return
-    details(stored, answer, assumed)
+    panels = {
+        "Acceptance length": lambda: details_view.acceptance(answer, assumed),
+        "Cycle time": lambda: details_view.cycle_time(answer),
+        "Streams": lambda: evidence_view.streams(answer, assumed),
+        "Break-even": lambda: break_even_view.break_evens(stored, answer, assumed),
+        "Quantized head": lambda: evidence_view.head(answer, assumed),
+        "Evidence": evidence_view.evidence,
+        "Against measurements": lambda: checks_view.against(answer, assumed),
+        "Against the paper": details_view.paper,
+        "Assumptions": lambda: details_view.assumptions(answer),
+    }
+    tabs(panels, key="behind")
     settings = state.settings(size)
     argv = ["forecast", stored.key, *state.arguments(settings, "k")]
     footer([*argv, *assumed.arguments(stored)])
 
 
-def details(stored, answer, assumed) -> None:
-    """The tabs below the chart."""
-    tabs = st.tabs(TABS, key="behind", on_change="rerun")
-    drawers = (
-        lambda: details_view.acceptance(answer, assumed),
-        lambda: details_view.cycle_time(answer),
-        lambda: evidence_view.streams(answer, assumed),
-        lambda: break_even_view.break_evens(stored, answer, assumed),
-        lambda: evidence_view.head(answer, assumed),
-        evidence_view.evidence,
-        lambda: checks_view.against(answer, assumed),
-        details_view.paper,
-        lambda: details_view.assumptions(answer),
-    )
-    for tab, draw in zip(tabs, drawers, strict=True):
-        if tab.open:
-            with tab:
-                draw()
-
-
-with heading("Forecast", "What will it do to tokens per second?"):
-    stored = choose_counts()
-if stored:
-    with plain_errors():
-        page(stored)
+if stored := choose_counts("Forecast", "What will it do to tokens per second?"):
+    page(stored)

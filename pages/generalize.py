@@ -1,9 +1,11 @@
 """Generalize: will the choice hold on other traffic, and how sure are we?"""
 
+from functools import partial
+
 import streamlit as st
 
 from pages.ui import eval_sets, vocabularies
-from pages.ui.frame import choose_counts, footer, heading, plain_errors
+from pages.ui.frame import choose_counts, footer, plain_errors, tabs
 from pages.ui.generalize import (
     context_view,
     coverage_view,
@@ -12,54 +14,40 @@ from pages.ui.generalize import (
     stability_view,
     tailor_view,
 )
+from pages.ui.generalize.evaluation import Evaluation
 from pages.ui.router import require_router
 from pages.ui.widgets import linked
 
 require_router()
 
-SECTIONS = (
-    "Other traffic",
-    "Missing tokens",
-    "Dynamic head room",
-    "Stability",
-    "Tailor",
-    "Compare",
-)
+SECTIONS = {
+    "Other traffic": coverage_view,
+    "Missing tokens": missing_view,
+    "Dynamic headroom": context_view,
+    "Stability": stability_view,
+    "Tailor": tailor_view,
+    "Compare": mapping_view,
+}
+
+
+def section(view, evaluation) -> None:
+    """One tab, with its command where the view does not show it itself."""
+    with plain_errors():
+        view.panel(evaluation)
+    if view is not tailor_view:
+        footer(view.arguments(evaluation))
 
 
 def page(stored) -> None:
     """The vocabulary and the sets it is measured on, then a section per tab."""
     left, right = st.columns([1, 2.2], gap="large", vertical_alignment="bottom")
     with left:
-        view = vocabularies.in_view(stored)
+        in_view = vocabularies.in_view(stored)
     with right:
-        others = eval_sets.choose_others(stored)
-    tabs = st.tabs(SECTIONS, **linked("section"), on_change="rerun")
-    commands = {
-        "Other traffic": lambda: coverage_view.arguments(view, stored, others),
-        "Missing tokens": lambda: missing_view.arguments(view, stored, others),
-        "Dynamic head room": lambda: context_view.arguments(view, stored, others),
-        "Stability": lambda: stability_view.arguments(stored),
-        "Compare": lambda: mapping_view.arguments(stored, others),
-    }
-    panels = {
-        "Other traffic": lambda: coverage_view.panel(view, stored, others),
-        "Missing tokens": lambda: missing_view.panel(view, stored, others),
-        "Dynamic head room": lambda: context_view.panel(view, stored, others),
-        "Stability": lambda: stability_view.panel(view, stored),
-        "Tailor": lambda: tailor_view.panel(view, stored, others),
-        "Compare": lambda: mapping_view.panel(view, stored, others),
-    }
-    for name, tab in zip(SECTIONS, tabs, strict=True):
-        if tab.open:
-            with tab, plain_errors():
-                panels[name]()
-            if name in commands:  # Tailor shows its own, which follows its sliders
-                footer(commands[name]())
+        evaluation = Evaluation(in_view, [stored, *eval_sets.choose_others(stored)])
+    panels = {name: partial(section, view, evaluation) for name, view in SECTIONS.items()}
+    tabs(panels, **linked("section"))
 
 
-with heading("Generalize", "Will it hold on other traffic, and how sure are we?"):
-    stored = choose_counts()
-if stored:
-    with plain_errors():
-        page(stored)
+if stored := choose_counts("Generalize", "Will it hold on other traffic, and how sure are we?"):
+    page(stored)

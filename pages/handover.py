@@ -4,24 +4,22 @@ import streamlit as st
 
 from pages.ui import forecasts, jobpanel, report_state, restore, state, vocabularies
 from pages.ui.format import MEASURED, percent, plain
-from pages.ui.frame import choose_counts, footer, heading, plain_errors
-from pages.ui.handover import contents_form, files_view, report_view, trim_view
+from pages.ui.frame import choose_counts, footer, plain_errors, tabs
+from pages.ui.handover import files_view, report_view, trim_view
 from pages.ui.router import require_router
 from pages.ui.session import session
 from pages.ui.widgets import linked
 
 require_router()
 
-VIEWS = ("Report and files", "Trim a draft you have")
 
-
-def handing(stored) -> list[list[str]]:
+def report_and_files(stored) -> list[list[str]]:
     """Report, files and link of the choice; returns the commands that make the same."""
     left, right = st.columns([1, 1.7], gap="large")
     with left:
         vocabularies.in_view(stored, always=False)
         place = st.container(border=True)
-        with_pins = contents_form.ingredients(stored)
+        with_pins = report_view.contents(stored)
         restore.opener()
     choice = report_state.choice_of(stored, with_pins=with_pins)
     others = report_state.others(stored)
@@ -51,40 +49,24 @@ def handing(stored) -> list[list[str]]:
     on = ["--on", *(other.key for other in others)] if others else []
     on += report_view.measurement_arguments(choice, stored)
     tail = [stored.key, "--choice", "choice.json", *on, "--out"]
+    printed = ["report.html", "--pdf", "--figures", "figures", "--png", "--tables", "tables"]
     return [
         [*save, "--out", "choice.json"],
-        [
-            "report",
-            *tail,
-            "report.html",
-            "--pdf",
-            "--figures",
-            "figures",
-            "--png",
-            "--tables",
-            "tables",
-        ],
+        ["report", *tail, *printed],
         ["card", *tail, "README.md"],
     ]
 
 
 def page(stored) -> None:
     """Report and files, or the trimming of a draft."""
-    files_tab, trim_tab = st.tabs(VIEWS, **linked("give"), on_change="rerun")
-    commands = [["choice", "save", stored.key, "--out", "choice.json"]]
-    if trim_tab.open:
-        with trim_tab, plain_errors():
-            commands = trim_view.panel(stored)
-    else:
-        with files_tab, plain_errors():
-            commands = handing(stored)
-    footer(*commands)
+    panels = {
+        "Report and files": lambda: footer(*report_and_files(stored)),
+        "Trim a draft you have": lambda: footer(*trim_view.panel(stored)),
+    }
+    tabs(panels, **linked("give"))
 
 
 with plain_errors():
     restore.follow_link()
-with heading("Hand over", "The choice for those who decide, train and serve."):
-    stored = choose_counts()
-if stored:
-    with plain_errors():
-        page(stored)
+if stored := choose_counts("Hand over", "The choice for those who decide, train and serve."):
+    page(stored)

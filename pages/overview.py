@@ -5,9 +5,9 @@ import streamlit as st
 from pages.ui import demo, jobpanel, plots, state
 from pages.ui.format import ESTIMATED, FROM_PAPER, MEASURED, PAPER, counted, megabytes, percent
 from pages.ui.frame import footer, plain_errors
-from pages.ui.router import page as page_of
-from pages.ui.router import require_router
+from pages.ui.router import go_to, require_router
 from vocabtrim_core import figures
+from vocabtrim_core.jobs.control import list_jobs
 
 require_router()
 
@@ -55,8 +55,7 @@ def cards(lines, tradeoffs) -> None:
 def story(sets) -> None:
     settings = state.defaults(sets[0].counts.vocab_size)
     tradeoffs = {
-        stored.counts.name: state.tradeoff_of(settings, state.curve_of(stored.key, stored.counts))
-        for stored in sets
+        stored.counts.name: state.tradeoff_of(settings, state.curve_of(stored)) for stored in sets
     }
     lines = figures.domains_info(tradeoffs)
     cards(lines, tradeoffs.values())
@@ -73,7 +72,6 @@ def story(sets) -> None:
             f"{settings.alpha:g} with the {settings.architecture.name} draft. In the paper a "
             f"general blend takes 13,264 and function calling 4,380 of 128,256 {FROM_PAPER}."
         )
-    footer(*(["optimize", stored.key] for stored in sets))
 
 
 def workspace_state() -> None:
@@ -81,7 +79,7 @@ def workspace_state() -> None:
     sets = state.counted_sets()
     total = sum(stored.counts.tokens for stored in sets)
     st.caption(f"{counted(len(sets), 'counted set')} with {total:,} tokens in this workspace.")
-    jobpanel.watch(lambda: [job for job in jobpanel.all_jobs() if job.active], "overview")
+    jobpanel.watch(lambda: [job for job in list_jobs() if job.active], "overview")
 
 
 st.title("Choose a draft vocabulary that fits your traffic", anchor=False)
@@ -90,11 +88,11 @@ if not state.counted_sets():
     demo.panel()
 else:
     with st.container(horizontal=True):
-        if st.button("Explore the trade-off", type="primary", icon=":material/tune:", key="go"):
-            st.switch_page(page_of("explore"))
-        if st.button("Count your own conversations", icon=":material/library_books:", key="own"):
-            st.switch_page(page_of("corpus"))
+        go_to("explore", "Explore the trade-off", type="primary", icon=":material/tune:", key="go")
+        go_to("corpus", "Count your own conversations", icon=":material/library_books:", key="own")
+    sets = compared()
     with plain_errors():
-        story(compared())
+        story(sets)
     workspace_state()
     st.caption(f"After {PAPER}.")
+    footer(*(["optimize", stored.key] for stored in sets))

@@ -3,12 +3,12 @@
 import streamlit as st
 
 from pages.ui import demo, report_state, restore, sizes, state
+from pages.ui.caching import cached
 from pages.ui.charts.live_chart import curve_payload, curve_store, still_chart
 from pages.ui.frame import plain_errors
 from pages.ui.present import presentation
-from pages.ui.router import page as page_of
-from pages.ui.router import require_router
-from vocabtrim_core.report.data import ReportData
+from pages.ui.router import go_to, require_router
+from vocabtrim_core.coverage import CoverageCurve
 
 require_router()
 
@@ -24,15 +24,10 @@ STYLE = """<style>
 </style>"""
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def payload(name: str, _facts: ReportData) -> dict[str, object]:
-    """The curve of the choice for the browser, without token texts: nothing is read off here.
-
-    Args:
-        name: its name.
-        _facts: what the report says of the choice.
-    """
-    return curve_payload(_facts.opened.tradeoff.curve, name, [])
+@cached(4)
+def payload(name: str, _curve: CoverageCurve) -> dict[str, object]:
+    """A curve for the browser by its name, without token texts: nothing is read off here."""
+    return curve_payload(_curve, name, [])
 
 
 def page(stored) -> None:
@@ -41,7 +36,7 @@ def page(stored) -> None:
     facts = report_state.facts_of(choice, stored, others)
     opened, best = facts.opened, facts.opened.tradeoff.optimum.k
     name = f"still-{choice.vocabulary_sha256[:16]}-{stored.key}"
-    curve_store(payload(name, facts))
+    curve_store(payload(name, opened.tradeoff.curve))
     presentation.hero(facts)
     left, right = st.columns([1.6, 1], gap="large")
     with left:
@@ -60,8 +55,9 @@ def page(stored) -> None:
 
 st.html(STYLE)
 with st.container(key="exit"):
-    if st.button("Exit", icon=":material/close:", type="tertiary", shortcut="Escape", key="leave"):
-        st.switch_page(page_of("handover"))
+    go_to(
+        "handover", "Exit", icon=":material/close:", type="tertiary", shortcut="Escape", key="leave"
+    )
 with plain_errors():
     restore.follow_link()
     if sets := state.counted_sets():

@@ -3,9 +3,8 @@
 import streamlit as st
 
 from pages.ui import jobpanel
-from pages.ui.frame import footer, heading, plain_errors
-from pages.ui.router import page as page_of
-from pages.ui.router import require_router
+from pages.ui.frame import footer, heading, plain_errors, tabs
+from pages.ui.router import go_to, require_router
 from pages.ui.throughput import (
     details_view,
     doctor_view,
@@ -21,8 +20,6 @@ from pages.ui.widgets import linked
 from vocabtrim_core.drafts.bundled_target import TITLE
 
 require_router()
-
-SECTIONS = ("Measure", "Is the draft used?", "Latency probe", "Tune")
 
 
 def measure(in_view: list[ShownMeasurement]) -> None:
@@ -59,24 +56,15 @@ def nothing_yet() -> None:
             f"of {TITLE}, which comes with this program, are trained in minutes. "
             "Results from elsewhere can be imported at the right."
         )
-        if st.button(
+        go_to(
+            "train",
             "Train drafts",
             type="primary",
             icon=":material/model_training:",
             key="train_first",
-        ):
-            st.switch_page(page_of("train"))
+        )
     st.markdown("Until then, what the paper measured:")
     paper_view.tables((), 1)
-
-
-def page() -> None:
-    tabs = st.tabs(SECTIONS, **linked("section"), on_change="rerun")
-    panels = (lambda: measure(in_view), doctor_view.panel, probe_view.panel, tune_view.panel)
-    for tab, draw in zip(tabs, panels, strict=True):
-        if tab.open:
-            with tab, plain_errors():
-                draw()
 
 
 with heading(
@@ -86,5 +74,10 @@ with heading(
     in_view = []
     with plain_errors():
         in_view = measurement_choice.choose()
-with plain_errors():
-    page()
+panels = {
+    "Measure": lambda: measure(in_view),
+    "Is the draft used?": doctor_view.panel,
+    "Latency probe": probe_view.panel,
+    "Tune": tune_view.panel,
+}
+tabs(panels, **linked("section"))

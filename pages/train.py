@@ -2,14 +2,13 @@
 
 import streamlit as st
 
-from pages.ui.frame import footer, heading, plain_errors
+from pages.ui.frame import footer, heading, plain_errors, tabs
 from pages.ui.router import require_router
 from pages.ui.session import session
 from pages.ui.train import answers_view, cost_view, request_form, run_view
 
 require_router()
 
-VIEWS = ("Set up", "Runs", "Own answers")
 EXAMPLE = ["train", "--target", "smollm2", "--k", "full", "--k", "4096"]
 
 
@@ -36,19 +35,16 @@ def set_up() -> list[str]:
     return request.argv
 
 
-with heading(
-    "Train", "Teach a draft to propose the tokens you keep, and see what each size keeps."
-):
-    pass
+heading("Train", "Teach a draft to propose the tokens you keep, and see what each size keeps.")
 if session.train_view is None:
     busy = any(job.active for name in run_view.names() for job in cost_view.of_run(name))
     failed = run_view.failure()
     session.train_view = "Runs" if busy or failed else "Set up"
     if failed and not busy:
         session.train_run = failed[0]
-tabs = st.tabs(VIEWS, key="train_view", on_change="rerun")
-panels = {"Set up": set_up, "Runs": run_view.panel, "Own answers": answers_view.panel}
-for view, tab in zip(VIEWS, tabs, strict=True):
-    if tab.open:
-        with tab, plain_errors():
-            footer(panels[view]())
+panels = {
+    "Set up": lambda: footer(set_up()),
+    "Runs": lambda: footer(run_view.panel()),
+    "Own answers": lambda: footer(answers_view.panel()),
+}
+tabs(panels, key="train_view")

@@ -91,7 +91,7 @@ def panel() -> None:
     broken = prepare()
     st.subheader("The demo is not finished" if broken else "Preparing the demo", anchor=False)
     st.write(
-        "Two domains are built from what this Python has installed: a broad one, questions and "
+        "Two domains are built from the packages installed here: a broad one, questions and "
         "answers about Python code, and a narrow one, tool calls in JSON. They are then counted "
         f"with the tokenizer of {PRESETS[tokenizer()].title}. This takes about a minute, once."
     )

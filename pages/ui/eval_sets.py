@@ -8,6 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.ui import state, tokens
+from pages.ui.caching import cached
 from pages.ui.format import counted, plain
 from pages.ui.widgets import persisted, set_values, value_of
 from vocabtrim_core.counting.response_files import find_responses
@@ -65,10 +66,8 @@ def choose_others(stored: StoredCounts) -> list[StoredCounts]:
         stored: the counted set in view.
     """
     others, left_out = comparable(stored)
-    by_key, names = {other.key: other for other in others}, names_of(others)
-    if not others:
-        chosen = []
-    else:
+    by_key, names, chosen = {other.key: other for other in others}, names_of(others), []
+    if others:
         key = measured_on_key(stored.key)
         chosen_before = value_of(key)
         if chosen_before is not None:  # set again even if unchanged, for a page that newly draws it
@@ -84,28 +83,27 @@ def choose_others(stored: StoredCounts) -> list[StoredCounts]:
     if left_out:
         many = len(left_out)
         st.caption(
-            f"{counted(many, 'more counted set')} {'was' if many == 1 else 'were'} counted in "
-            f"another way than {plain(stored.counts.name)} "
+            f"{counted(many, 'more counted set')} {'was' if many == 1 else 'were'} counted "
+            f"differently from {plain(stored.counts.name)} "
             f"({plain('; '.join(dict.fromkeys(left_out)))}); count them the same way to measure on "
             "them."
         )
     return [by_key[key_of_other] for key_of_other in chosen]
 
 
-@st.cache_resource(max_entries=6, show_spinner=False)
-def responses_of(key: str, _counts: TokenCounts) -> Responses | None:
+@cached(6)
+def responses_of(stored: StoredCounts) -> Responses | None:
     """The responses of a counted set, None where this workspace has not kept them.
 
     Args:
-        key: key of the counted set.
-        _counts: the counted set; `key` stands for it in the cache.
+        stored: the counted set.
     """
-    return find_responses(key, _counts)
+    return find_responses(stored.key, stored.counts)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _adapted(fingerprint: str, vocab_size: int, _tokenizer: Tokenizer) -> Tokenizer:
-    return replace(_tokenizer, vocab_size=vocab_size)
+@cached(4)
+def _adapted(tokenizer: Tokenizer, vocab_size: int) -> Tokenizer:
+    return replace(tokenizer, vocab_size=vocab_size)
 
 
 def tokenizer_of(counts: TokenCounts) -> Tokenizer | None:
@@ -117,6 +115,4 @@ def tokenizer_of(counts: TokenCounts) -> Tokenizer | None:
     tokenizer = tokens.of_counts(counts.provenance)
     if tokenizer is None or tokenizer.vocab_size == counts.vocab_size:
         return tokenizer
-    return _adapted(
-        tokenizer.fingerprint, counts.vocab_size, tokenizer
-    )  # V came from a config.json
+    return _adapted(tokenizer, counts.vocab_size)  # V came from a config.json

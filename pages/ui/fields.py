@@ -22,7 +22,7 @@ FIELDS = {
     "--cut-answers": "Answers cut at that length",
     "--device": "Device",
     "--draft-tokens": "Tokens verified per cycle",
-    "--drop-missing": "Keep what an already reduced draft still has",
+    "--drop-missing": "Allow a draft that is already trimmed",
     "--engine": "Attached to",
     "--epochs": "Epochs",
     "--evaluations": "Evaluations",
@@ -35,7 +35,7 @@ FIELDS = {
     "--map": "Columns",
     "--master-addr": "First node's address",
     "--max-length": "Length limit",
-    "--max-refused": "Refused at most, %",
+    "--max-refused": "Refused conversations allowed, %",
     "--max-steps": "Steps at most",
     "--max-tokens": "Tokens at most",
     "--name": "Name of the run",
@@ -73,7 +73,7 @@ SHELL_ONLY = {
 FLAG = re.compile(r"(`[^`]*`)|(--[a-z][a-z-]*)( (?=[\w.]+=))?")
 
 
-def told(sentence: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
+def with_labels(sentence: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
     """A sentence of the library as a page shows it, in Markdown: flags by their fields' labels.
 
     What stands between backticks is a command to type and stays as it is.

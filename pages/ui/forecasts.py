@@ -8,8 +8,10 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import eval_sets
+from pages.ui.caching import cached
 from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, plain
 from vocabtrim_core.counts_store import StoredCounts
+from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.cycle_times import cycle_times
 from vocabtrim_core.forecast.decision import Decision, Served, decide, worst_served
@@ -32,39 +34,37 @@ from vocabtrim_core.tradeoff import TradeOff
 Rank = Callable[[np.ndarray], np.ndarray]
 
 
-@st.cache_resource(max_entries=6, show_spinner="Measuring the text to be served, for every k")
-def _text_of(order: str, served: str, _curve, _served: StoredCounts, _rank: Rank) -> ServedText:
+@cached(6, "Measuring the evaluation traffic, for every k")
+def _text_of(order: str, served: StoredCounts, _curve, _rank: Rank) -> ServedText:
     """What no assumption changes: coverage and ceiling, held out where the text chooses too."""
-    responses = eval_sets.responses_of(served, _served.counts)
+    responses = eval_sets.responses_of(served)
     if responses is not None and not responses.tokens:
         responses = None
-    sample = best_sample(_served.counts, responses)
-    return served_text(_curve, _served.counts, responses=responses, sample=sample, rank=_rank)
+    sample = best_sample(served.counts, responses)
+    return served_text(_curve, served.counts, responses=responses, sample=sample, rank=_rank)
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)
+@cached(12)
 def acceptance_of(
     order: str,
-    served: str,
+    served: StoredCounts,
     settings: ForecastSettings,
-    _curve,
-    _served: StoredCounts,
+    _curve: CoverageCurve,
     _rank: Rank = by_count,
 ) -> Acceptance:
-    """Acceptance at every size on the text to be served.
+    """Acceptance at every size on the evaluation traffic.
 
     Args:
         order: name of the order of tokens: the key of the counts, with its rules where it has any.
-        served: key of the text to be served.
+        served: the evaluation traffic.
         settings: what the forecast assumes.
         _curve: the coverage curve in that order.
-        _served: the text to be served.
         _rank: how counts become that order.
 
     Returns:
         The acceptance.
     """
-    return acceptance_on(_text_of(order, served, _curve, _served, _rank), settings)
+    return acceptance_on(_text_of(order, served, _curve, _rank), settings)
 
 
 def forecast_of(
@@ -80,7 +80,7 @@ def forecast_of(
 
     Args:
         stored: the counted set that chooses.
-        served: the texts to be served.
+        served: the evaluation traffic.
         tradeoff: its trade-off.
         settings: what the forecast assumes.
         cycles: cycle times, None for those of the settings.
@@ -95,7 +95,7 @@ def forecast_of(
     acceptances: list[Acceptance] = []
     texts: list[Served] = []
     for text in served:
-        acceptance = acceptance_of(stored.key, text.key, settings, tradeoff.curve, text)
+        acceptance = acceptance_of(stored.key, text, settings, tradeoff.curve)
         names = (stored.key, text.key, settings)
         predicted = _forecast(names, cycles, baseline_k, acceptance)
         acceptances.append(acceptance)
@@ -105,7 +105,7 @@ def forecast_of(
     return of_several(acceptances[texts.index(worst)], names), worst.forecast
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)
+@cached(12)
 def _forecast(
     names: tuple[str, str, ForecastSettings],
     cycles: CycleRange,
@@ -119,15 +119,12 @@ def _forecast(
 LARGEST_SAMPLE = 5_000_000  # tokens whose halves are drawn while a slider moves
 
 
-@st.cache_resource(max_entries=40, show_spinner=False)
+@cached(40)
 def _k_range(
-    key: str,
-    names: tuple[object, ...],
-    _stored: StoredCounts,
-    _tradeoff: TradeOff,
+    stored: StoredCounts, names: tuple[object, ...], _tradeoff: TradeOff
 ) -> tuple[int, int] | None:
-    responses = eval_sets.responses_of(key, _stored.counts)
-    if _stored.counts.tokens > LARGEST_SAMPLE or responses is None:
+    responses = eval_sets.responses_of(stored)
+    if stored.counts.tokens > LARGEST_SAMPLE or responses is None:
         return None
     return k_range(responses, _tradeoff)
 
@@ -143,7 +140,7 @@ def k_range_of(stored: StoredCounts, tradeoff: TradeOff) -> tuple[int, int] | No
         Smallest and largest size; None where that is not known at once.
     """
     bounds = (tradeoff.alpha, tradeoff.floor, tradeoff.k_min, tradeoff.k_max)
-    return _k_range(stored.key, (*bounds, tradeoff.architecture), stored, tradeoff)
+    return _k_range(stored, (*bounds, tradeoff.architecture), tradeoff)
 
 
 def decision_of(
@@ -153,7 +150,7 @@ def decision_of(
     predicted: Forecast,
     chosen_k: int | None,
 ) -> Decision:
-    """The decision on one text to be served.
+    """The decision on one set of evaluation traffic.
 
     Args:
         stored: the counted set that chooses.

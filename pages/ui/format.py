@@ -34,6 +34,11 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>#|$~:])", r"\\\1", text)
 
 
+def with_sign(difference: float, form: str) -> str:
+    """A difference with its sign, where minus is U+2212; form: of the number, such as .5f."""
+    return format(difference, f"+{form}").replace("-", "\N{MINUS SIGN}")
+
+
 def choice_sentence(choice: Choice, curve: CoverageCurve, architecture: DraftArchitecture) -> str:
     """What is kept, what it costs, what is lost, in one sentence with badges."""
     full = curve.vocab_size

@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui import demo, state
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import code_span, plain, what_counts
 from pages.ui.session import session
 from pages.ui.widgets import persisted
@@ -38,7 +38,7 @@ def plain_errors() -> Iterator[None]:
         sentence = str(error) if isinstance(error, InputError) else missing_package(error)
         if sentence is None:
             raise
-        st.error(told(sentence), icon=":material/error:")
+        st.error(with_labels(sentence), icon=":material/error:")
 
 
 def heading(title: str, lead: str) -> DeltaGenerator:
@@ -61,6 +61,20 @@ def heading(title: str, lead: str) -> DeltaGenerator:
         st.title(title, anchor=False)
         st.caption(lead)
     return place
+
+
+def tabs(panels: Mapping[str, Callable[[], object]], **options: Any) -> None:
+    """Tabs of which only the open one is drawn; bad input in it is a sentence there.
+
+    Args:
+        panels: what draws each tab, by its title.
+        options: further arguments of the tabs, the key at least.
+    """
+    drawn = st.tabs(list(panels), on_change="rerun", **options)
+    for tab, draw in zip(drawn, panels.values(), strict=True):
+        if tab.open:
+            with tab, plain_errors():
+                draw()
 
 
 def shell(argv: Sequence[str | int | float]) -> None:
@@ -86,14 +100,23 @@ def footer(*commands: Sequence[str | int | float]) -> None:
             shell(argv)
 
 
-def choose_counts(beside: Callable[[int], None] | None = None) -> StoredCounts | None:
-    """The counted set in view with its selector; None while there is nothing counted yet.
+def choose_counts(
+    title: str, lead: str, beside: Callable[[int], None] | None = None
+) -> StoredCounts | None:
+    """The header of a page about one counted set, with its selector; None while there is none yet.
 
     The first visit starts the demo by itself, so None is always on its way to something.
 
     Args:
+        title: the page's title.
+        lead: one line on what the page is for.
         beside: draws more controls of the header, given V.
     """
+    with heading(title, lead):
+        return _selected_counts(beside)
+
+
+def _selected_counts(beside: Callable[[int], None] | None) -> StoredCounts | None:
     sets = state.counted_sets()
     if not sets:
         demo.panel()

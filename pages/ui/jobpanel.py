@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import plain
+from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
@@ -15,12 +19,12 @@ from vocabtrim_core.jobs.progress import duration, rate
 
 POLL_SECONDS = 0.7
 AFTER_FAILURE = {"count": "Try again"}  # it fails over its input; others go on from a step
-ENDED = {"failed": ":material/error:", "cancelled": ":material/block:", "lost": ":material/help:"}
-
-
-def all_jobs() -> list[Job]:
-    """Every job of the workspace, newest first."""
-    return jobs.list_jobs()
+ENDED = {
+    "done": ":material/check_circle:",
+    "failed": ":material/error:",
+    "cancelled": ":material/block:",
+    "lost": ":material/help:",
+}
 
 
 def of_verb(*verbs: str) -> list[Job]:
@@ -50,6 +54,16 @@ def is_running(argv: Sequence[str]) -> bool:
     return any(job.active for job in of_command(argv))
 
 
+def result_of(argv: Sequence[str]) -> dict[str, Any]:
+    """What the newest finished job of exactly this command returned; empty without one.
+
+    Args:
+        argv: arguments of the command.
+    """
+    finished = next((job for job in of_command(argv) if job.state == "done"), None)
+    return (finished.result() or {}) if finished else {}
+
+
 def unfinished(*verbs: str) -> list[Job]:
     """Jobs of these commands that wait, run, or ended without success, newest first.
 
@@ -57,6 +71,17 @@ def unfinished(*verbs: str) -> list[Job]:
         verbs: names of commands.
     """
     return [job for job in of_verb(*verbs) if job.state != "done"]
+
+
+def folder_of(kind: str, argv: Sequence[str]) -> Path:
+    """The folder of the workspace that a command writes to, named by its arguments.
+
+    Args:
+        kind: the folder that holds it.
+        argv: arguments of the command, without the folder itself.
+    """
+    digest = hashlib.sha256("\0".join(argv).encode()).hexdigest()[:16]
+    return workspace.folder(kind) / digest
 
 
 Outcome = Callable[[Job], None]
@@ -100,9 +125,9 @@ def speed(job: Job) -> str:
     Args:
         job: the job.
     """
-    known = [rate(name, value) for name, value in job.rates.items()]
+    rates = [rate(name, value) for name, value in job.rates.items()]
     left = [f"{duration(job.eta)} left"] if job.eta else []
-    return " · ".join([*known, *left])
+    return " · ".join([*rates, *left])
 
 
 def card(job: Job, outcome: Outcome | None = None, *, place: str = "") -> None:
@@ -145,14 +170,10 @@ def reason_of(job: Job) -> str:
 
 def _ended(job: Job) -> None:
     reason = reason_of(job)
-    if job.state == "done":
-        st.markdown(
-            f":material/check_circle: **{plain(job.title)}** · done in {duration(job.elapsed)}"
-        )
-        return
-    st.markdown(f"{ENDED[job.state]} **{plain(job.title)}** · {job.state}")
-    if reason:
-        st.caption(told(reason))
+    took = f" in {duration(job.elapsed)}" if job.state == "done" else ""
+    st.markdown(f"{ENDED[job.state]} **{plain(job.title)}** · {job.state}{took}")
+    if reason and job.state != "done":
+        st.caption(with_labels(reason))
 
 
 def _actions(job: Job, place: str) -> None:
@@ -188,7 +209,28 @@ def begin(argv: Sequence[str], title: str, resources: Sequence[str] = ()) -> Non
     try:
         jobs.start(argv, title, resources=resources)
     except InputError as error:
-        st.toast(told(str(error)), icon=":material/error:")
+        st.toast(with_labels(str(error)), icon=":material/error:")
+
+
+def start_button(
+    label: str, argv: Sequence[str], title: str, *, possible: bool = True, **options: Any
+) -> None:
+    """The button that starts a command as a job; off while that runs.
+
+    Args:
+        label: text of the button.
+        argv: the command's arguments.
+        title: of the job's card.
+        possible: whether there is anything to start.
+        options: further arguments of the button.
+    """
+    st.button(
+        label,
+        disabled=not possible or is_running(argv),
+        on_click=begin,
+        args=(argv, title),
+        **options,
+    )
 
 
 def _try(action: Callable[[str], object], job_id: str) -> None:
@@ -196,4 +238,4 @@ def _try(action: Callable[[str], object], job_id: str) -> None:
     try:
         action(job_id)
     except InputError as error:
-        st.toast(told(str(error)), icon=":material/error:")
+        st.toast(with_labels(str(error)), icon=":material/error:")

@@ -41,7 +41,7 @@ def budget_key(script: str) -> str:
     return f"room_{script}"
 
 
-def bring(mix: Mix) -> None:
+def restore(mix: Mix) -> None:
     """Set Tailor's controls to a saved mix, before they are drawn; without a mix they stay.
 
     Sliders hold whole numbers up to 100: other weights are scaled, the largest to 100.

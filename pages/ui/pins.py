@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from pages.ui import state
+from pages.ui import state, tables
 from pages.ui.format import plain
 from pages.ui.session import session
 from vocabtrim_core.counts_store import StoredCounts
@@ -36,11 +36,11 @@ def chosen(pins: Sequence[Pin]) -> list[Pinned]:
     Args:
         pins: pinned settings.
     """
-    sets = {stored.key: stored.counts for stored in state.counted_sets()}
+    sets = {stored.key: stored for stored in state.counted_sets()}
     choices = []
     for pin in pins:
-        if counts := sets.get(pin.counts):
-            tradeoff = state.tradeoff_of(pin.settings, state.curve_of(pin.counts, counts))
+        if stored := sets.get(pin.counts):
+            tradeoff = state.tradeoff_of(pin.settings, state.curve_of(stored))
             k = pin.settings.k
             choices.append(Pinned(pin, tradeoff.at(k) if k else tradeoff.optimum))
     return choices
@@ -115,20 +115,18 @@ def panel() -> None:
         on_click=unpin_all,
         type="tertiary",
     )
-    number = st.column_config.NumberColumn
-    st.dataframe(
+    tables.table(
         table(pins, pins[base or 0]).style.format({"vs baseline": "{:+,} tokens"}),
-        hide_index=True,
-        alt="Pinned choices and their differences from the baseline",
-        column_config={
-            "Size k": number(format="localized", help="tokens"),
-            "Coverage": number(format="%.2f%%", help="measured, of the counted tokens"),
-            "Δ coverage": number(format="%+.2f pt"),
-            "FLOPs saved": number(format="%.1f%%", help="estimated, per draft step"),
-            "Δ saved": number(format="%+.1f pt"),
-            "Utility": number(format="%.4f", help="at its own alpha"),
-            "LM head": number(format="%.1f MB", help="estimated, weights at two bytes"),
-            "alpha": number(format="%.2f"),
-            "Floor": number(format="%g%%"),
+        "Pinned choices and their differences from the baseline",
+        {
+            "Size k": (tables.WHOLE, "tokens"),
+            "Coverage": ("%.2f%%", "measured, of the counted tokens"),
+            "Δ coverage": "%+.2f pt",
+            "FLOPs saved": ("%.1f%%", "estimated, per draft step"),
+            "Δ saved": "%+.1f pt",
+            "Utility": ("%.4f", "at its own alpha"),
+            "LM head": ("%.1f MB", "estimated, weights at two bytes"),
+            "alpha": "%.2f",
+            "Floor": "%g%%",
         },
     )

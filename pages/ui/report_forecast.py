@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.forecasts import acceptance_of
 from pages.ui.format import ESTIMATED, plain
 from pages.ui.session import session
@@ -45,7 +45,7 @@ def assume(settings: ForecastSettings, model: AcceptanceModel) -> None:
     )
 
 
-def bring(settings: ForecastSettings) -> None:
+def restore(settings: ForecastSettings) -> None:
     """Take over what an opened choice assumes; one without a forecast goes without.
 
     Args:
@@ -116,7 +116,7 @@ def toggle(problem: str) -> None:
         st.caption(f"No forecast: {plain(problem)}")
     elif on:
         settings = assumed()
-        where = "cycle times of your own" if settings.cycles else HARDWARE[settings.hardware].name
+        where = "custom cycle times" if settings.cycles else HARDWARE[settings.hardware].name
         many = f", {settings.batch} sequences at once" if settings.batch > 1 else ""
         st.caption(
             f"On {where}{many}, depth {settings.depth}, acceptance length "
@@ -128,13 +128,13 @@ def toggle(problem: str) -> None:
 def acceptance(
     choice: SelectionSpec, opened: Opened, stored: StoredCounts, served: StoredCounts
 ) -> Acceptance | None:
-    """Acceptance on the text to be served; None where no forecast is wanted.
+    """Acceptance on the evaluation traffic; None where no forecast is wanted.
 
     Args:
         choice: what is handed over.
         opened: the same, opened on its counts.
         stored: the counts that it was made on.
-        served: the text that the forecast is about.
+        served: the evaluation traffic that the forecast is about.
 
     Returns:
         The acceptance for every k in the order of the choice.
@@ -145,10 +145,9 @@ def acceptance(
     order = stored.key if choice.rules == NO_RULES else f"{stored.key} {hash(choice.rules)}"
     return acceptance_of(
         order,
-        served.key,
+        served,
         choice.forecast,
         opened.tradeoff.curve,
-        served,
         lambda counts: apply_rules(counts, choice.rules).curve.order,
     )
 
@@ -192,7 +191,7 @@ def choose(k: int, vocab_size: int) -> None:
     try:
         by_key = {measured.key: measured for measured in measurements(vocab_size)}
     except InputError as error:
-        st.caption(f"No measurements: {told(str(error))}")
+        st.caption(f"No measurements: {with_labels(str(error))}")
         return
     if not by_key:
         return

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 import streamlit as st
 
 from pages.ui import eval_sets, forecasts, pins, report_forecast, state, vocabularies
+from pages.ui.caching import cached
 from pages.ui.session import session
 from pages.ui.widgets import value_of
 from vocabtrim_core.counting.shard_counts import load_shards
@@ -41,7 +42,7 @@ def rules_of(key: str) -> Rules:
 
 
 def forget_rules() -> None:
-    """Go on without the opened choice's rules."""
+    """Remove the opened choice's rules."""
     del session.rules
 
 
@@ -135,7 +136,7 @@ def _held_out(choice: SelectionSpec, stored: StoredCounts) -> HeldOutCoverage | 
     """Held-out coverage of the counted corpus, for the most frequent tokens alone."""
     if choice.own or choice.rules != NO_RULES:
         return None
-    responses = eval_sets.responses_of(stored.key, stored.counts)
+    responses = eval_sets.responses_of(stored)
     return held_out_of(stored.counts, choice.k, responses, load_shards(stored.key))
 
 
@@ -156,20 +157,19 @@ def served_of(keys: Sequence[str], stored: StoredCounts) -> tuple[StoredCounts, 
     return tuple(text for text in (stored, *comparable) if text.key in keys) or (stored,)
 
 
-@st.cache_resource(max_entries=6, show_spinner="Measuring the choice")
+@cached(6, "Measuring the choice")
 def _facts(
     text: str,
-    keys: tuple[str, ...],
     title: str,
     measured: tuple[str, ...],
-    _stored: StoredCounts,
-    _served: tuple[StoredCounts, ...],
-    _others: list[StoredCounts],
+    stored: StoredCounts,
+    served: tuple[StoredCounts, ...],
+    others: list[StoredCounts],
     _measurements: list[Measurement],
 ) -> ReportData:
     choice = SelectionSpec.loads(text)
-    opened = choice.open(_stored.counts)
-    by_key = ((other.key, eval_sets.responses_of(other.key, other.counts)) for other in _others)
+    opened = choice.open(stored.counts)
+    by_key = ((other.key, eval_sets.responses_of(other)) for other in others)
     intervals: dict[str, CoverageInterval] = {
         key: coverage_interval(responses, opened.vocabulary.t2d)
         for key, responses in by_key
@@ -177,20 +177,20 @@ def _facts(
     }
     return report_data(
         ReportInputs(
-            _stored.counts,
+            stored.counts,
             choice,
-            [other.counts for other in _others],
+            [other.counts for other in others],
             intervals,
-            eval_sets.tokenizer_of(_stored.counts),
-            comparisons(_measurements, choice.k, _stored.counts.vocab_size),
+            eval_sets.tokenizer_of(stored.counts),
+            comparisons(_measurements, choice.k, stored.counts.vocab_size),
             title,
             acceptance=worst_acceptance(
                 choice,
                 opened,
-                [report_forecast.acceptance(choice, opened, _stored, text) for text in _served],
+                [report_forecast.acceptance(choice, opened, stored, text) for text in served],
             ),
-            held_out=_held_out(choice, _stored),
-            k_range=None if choice.own else forecasts.k_range_of(_stored, opened.tradeoff),
+            held_out=_held_out(choice, stored),
+            k_range=None if choice.own else forecasts.k_range_of(stored, opened.tradeoff),
         )
     )
 
@@ -207,6 +207,6 @@ def facts_of(
         title: title of the report, "" for one made from the choice.
     """
     measured = report_forecast.chosen(choice.k, stored.counts.vocab_size)
-    keys, names = (tuple(each.key for each in some) for some in (sets, measured))
+    names = tuple(measurement.key for measurement in measured)
     served = served_of(choice.served, stored)
-    return _facts(choice.dumps(), keys, title, names, stored, served, sets, measured)
+    return _facts(choice.dumps(), title, names, stored, served, sets, measured)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import streamlit as st
 
 from pages.ui import eval_sets, mix_state, report_forecast, state, vocabularies
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import plain
 from pages.ui.own_vocabulary import OwnVocabulary
 from pages.ui.report_state import PARAMETER, SHORT
@@ -41,17 +41,17 @@ def reopen(choice: SelectionSpec) -> str:
     choice.open(stored.counts)
     here = {other.key for other in state.counted_sets()}
     pins_here = [pin for pin in choice.pins if pin.counts in here]
-    state.bring(choice.settings)
-    report_forecast.bring(choice.forecast)
+    state.restore(choice.settings)
+    report_forecast.restore(choice.forecast)
     session.counts_key, session.note = stored.key, choice.note
     session.pins, session.rules = tuple(pins_here), (stored.key, choice.rules)
     session.kind_in_view = "choice"
     if choice.on is not None:
         set_values({eval_sets.measured_on_key(stored.key): [*choice.on]})
     session.served = [key for key in choice.served if key in here]
-    mix_state.bring(choice.mix)
+    mix_state.restore(choice.mix)
     if choice.own:
-        _bring_own(choice, choice.own, stored)
+        _restore_own(choice, choice.own, stored)
     message = f"Opened: {choice.k:,} tokens on {stored.counts.name}, the same tokens as when saved."
     if lost := len(choice.pins) - len(pins_here):
         message += f" {lost} of its pins are left out: their counts are not in this workspace."
@@ -64,7 +64,7 @@ def reopen(choice: SelectionSpec) -> str:
     return message
 
 
-def _bring_own(choice: SelectionSpec, own: OwnTokens, stored: StoredCounts) -> None:
+def _restore_own(choice: SelectionSpec, own: OwnTokens, stored: StoredCounts) -> None:
     vocabulary = own.vocabulary(stored.counts.vocab_size)
     file = keep(vocabulary, stored.counts, own.about)
     opened_vocabulary = OwnVocabulary(
@@ -119,10 +119,10 @@ def _counts_of(choice: SelectionSpec) -> StoredCounts:
     for stored in sets:  # counted otherwise since: the sentence that says how
         if stored.counts.name == choice.counts.name:
             check_counts(choice.counts, stored.counts)
-    wanted = choice.counts
+    counts = choice.counts
     raise InputError(
-        f"The choice was made on {wanted.name} ({wanted.tokens:,} tokens of {wanted.tokenizer}, "
-        f"key {wanted.key}), which is not in this workspace; count it here first."
+        f"The choice was made on {counts.name} ({counts.tokens:,} tokens of {counts.tokenizer}, "
+        f"key {counts.key}), which is not in this workspace; count it here first."
     )
 
 
@@ -139,7 +139,7 @@ def opened() -> None:
         text = uploaded.getvalue().decode("utf-8")
         session.opened = ("success", reopen(SelectionSpec.loads(text, uploaded.name)))
     except UnicodeDecodeError:
-        session.opened = ("error", f"{uploaded.name} is not a text file, so no choice.")
+        session.opened = ("error", f"{uploaded.name} is not a text file; upload a choice.json.")
     except InputError as error:
         session.opened = ("error", str(error))
 
@@ -152,11 +152,11 @@ def opener() -> None:
         key="choice_file",
         on_change=opened,
         max_upload_size=MOST_BYTES // 10**6,
-        help="Settings, pins and note come into view as they "
-        "were saved, and the same tokens are found again, or it says why not.",
+        help="Restores settings, pins and note as they were saved, and checks that they give the "
+        "same tokens.",
     )
     kind, message = session.opened
     if kind == "success":
         st.success(plain(message), icon=":material/check_circle:")
     elif kind:
-        st.error(told(message), icon=":material/error:")
+        st.error(with_labels(message), icon=":material/error:")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -44,6 +45,19 @@ def page(name: str) -> st.Page:
         default=name == PAGES[0][0],
         visibility="hidden" if name == PRESENT else "visible",
     )
+
+
+def go_to(name: str, label: str, *, query: dict[str, str] | None = None, **options: Any) -> None:
+    """A button that leads to another page.
+
+    Args:
+        name: name of that page's script.
+        label: text of the button.
+        query: parameters of that page's address.
+        options: further arguments of the button.
+    """
+    if st.button(label, **options):
+        st.switch_page(page(name), query_params=query)
 
 
 def pages() -> list[st.Page]:

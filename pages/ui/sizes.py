@@ -27,7 +27,7 @@ def presets(vocab_size: int) -> list[tuple[int, str]]:
     Args:
         vocab_size: V, the target's number of tokens.
     """
-    return [(k, name) for k, _, name in known_sizes(vocab_size)] + [(vocab_size, "all")]
+    return [*known_sizes(vocab_size), (vocab_size, "all")]
 
 
 def nearest_size(k: int | None, vocab_size: int) -> int:

@@ -1,4 +1,4 @@
-"""What the user looks at: a counted set, the settings of the trade-off, undo and pins.
+"""What the user looks at: a counted set and the settings of the trade-off.
 
 The settings live in widgets bound to the URL, so a link reproduces the view; their value is kept in
 the session for the pages that do not show the widgets.
@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui.caching import cached
 from pages.ui.format import what_counts
 from pages.ui.session import session
 from pages.ui.widgets import set_values, value_of, values
@@ -28,9 +29,6 @@ from vocabtrim_core.selection_spec.draft_kind import (
 from vocabtrim_core.selection_spec.settings import Settings
 from vocabtrim_core.tradeoff import TradeOff
 
-UNDO_STEPS = 20
-
-
 # --- counted sets -------------------------------------------------------------------------------
 
 
@@ -46,9 +44,9 @@ def current_key(sets: list[StoredCounts]) -> str:
         sets: the counted sets of the workspace, newest first.
     """
     keys = [stored.key for stored in sets]
-    for wanted in (session.counts_key, st.query_params.get("counts")):
-        if wanted in keys:
-            return wanted
+    for key in (session.counts_key, st.query_params.get("counts")):
+        if key in keys:
+            return key
     return keys[0]
 
 
@@ -64,15 +62,14 @@ def label(counts: TokenCounts) -> str:
     return " · ".join([counts.name, *how, f"{counts.tokens:,} tokens"])
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def curve_of(key: str, _counts: TokenCounts) -> CoverageCurve:
-    """The coverage curve of one counted set, by its content address.
+@cached(8)
+def curve_of(stored: StoredCounts) -> CoverageCurve:
+    """The coverage curve of one counted set.
 
     Args:
-        key: key of the counted set.
-        _counts: the counted set; `key` stands for it in the cache.
+        stored: the counted set.
     """
-    return CoverageCurve.of(_counts)
+    return CoverageCurve.of(stored.counts)
 
 
 # --- settings -----------------------------------------------------------------------------------
@@ -104,12 +101,9 @@ def settings(vocab_size: int) -> Settings:
     Args:
         vocab_size: V, the target's number of tokens.
     """
-    in_session = session.settings
-    return (
-        in_session.over(vocab_size)
-        if in_session
-        else replace(defaults(vocab_size), **_link(vocab_size)[0])
-    )
+    if session.settings:
+        return session.settings.over(vocab_size)
+    return replace(defaults(vocab_size), **_link(vocab_size)[0])
 
 
 def _link(vocab_size: int) -> tuple[dict[str, Any], list[str]]:
@@ -133,7 +127,7 @@ def not_followed(sets: list[StoredCounts], shown: StoredCounts) -> str:
     wrong = [name for name in instead if name not in session.not_followed]
     session.not_followed |= set(wrong)
     names, shows = ", ".join(wrong), " with ".join(dict.fromkeys(instead[name] for name in wrong))
-    return f"Not followed in the link: {names}; shown instead: {shows}." if wrong else ""
+    return f"Ignored from the link: {names}; shown instead: {shows}." if wrong else ""
 
 
 def apply(settings: Settings) -> None:
@@ -149,7 +143,7 @@ def apply(settings: Settings) -> None:
     set_values(values)
 
 
-def bring(settings: Settings) -> None:
+def restore(settings: Settings) -> None:
     """Put settings in view from a page without the widgets; Explore draws them when it opens.
 
     Args:
@@ -158,7 +152,7 @@ def bring(settings: Settings) -> None:
     session.settings = session.pending_settings = settings
 
 
-def take_up() -> None:
+def apply_pending() -> None:
     """First on the page with the widgets: the browser follows what is set in the run that draws."""
     pending = session.pending_settings
     del session.pending_settings
@@ -177,6 +171,31 @@ def tradeoff_of(settings: Settings, curve: CoverageCurve) -> TradeOff:
         InputError: for values out of range.
     """
     return settings.over(curve.vocab_size).tradeoff(curve)
+
+
+def tradeoff_in_view(stored: StoredCounts) -> TradeOff:
+    """The trade-off of the settings in view on a counted set.
+
+    Args:
+        stored: the counted set.
+
+    Raises:
+        InputError: for values out of range.
+    """
+    curve = curve_of(stored)
+    return tradeoff_of(settings(curve.vocab_size), curve)
+
+
+def k_in_view(stored: StoredCounts) -> int:
+    """The size of the settings in view on a counted set: the chosen one, else the optimum.
+
+    Args:
+        stored: the counted set.
+
+    Raises:
+        InputError: for settings that no size fulfils.
+    """
+    return settings(stored.counts.vocab_size).k or tradeoff_in_view(stored).optimum.k
 
 
 def arguments(settings: Settings, *leave: str) -> list[str]:
@@ -208,28 +227,3 @@ def clip(name: str, vocab_size: int) -> None:
     """
     if (value_of(name) or 0) > vocab_size:
         set_values({name: vocab_size})
-
-
-# --- undo ---------------------------------------------------------------------------------------
-
-
-def remember(settings: Settings) -> None:
-    """Note the settings as the latest step; the last 20 are kept.
-
-    Args:
-        settings: the settings of the trade-off.
-    """
-    if session.history[-1:] != (settings,):
-        session.history = (*session.history, settings)[-UNDO_STEPS - 1 :]
-
-
-def undo() -> None:
-    """Go one step back."""
-    if can_undo():
-        session.history = session.history[:-1]
-        apply(session.history[-1])
-
-
-def can_undo() -> bool:
-    """Whether there is a step to go back to."""
-    return len(session.history) > 1

@@ -9,18 +9,21 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import state
+from pages.ui.caching import cached
 from pages.ui.format import MEASURED, code_span, visible
 from pages.ui.warmup import freeze
 from vocabtrim_core import workspace
-from vocabtrim_core.counts import Provenance, TokenCounts
+from vocabtrim_core.counts import Provenance
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.tokenizers.tokenizer import PRESETS, Tokenizer, load_tokenizer
 from vocabtrim_core.workspace.files import write_atomic
 
+AROUND_CUT = 10  # rows on either side of the cut
 
-@st.cache_resource(max_entries=4, show_spinner="Loading the tokenizer")
+
+@cached(4, "Loading the tokenizer")
 def load(spec: str, revision: str | None = None, vocab_size: int | None = None) -> Tokenizer:
     """A tokenizer, kept by what it was asked for; vocab_size: V given by hand.
 
@@ -50,10 +53,13 @@ def note_source(tokenizer: Tokenizer) -> None:
     """Remember where a tokenizer came from, so that its counts can show token texts later.
 
     Args:
-        tokenizer: the tokenizer; None shows ids.
+        tokenizer: the tokenizer.
     """
-    path = workspace.folder("tokenizers") / f"{tokenizer.fingerprint}.source"
-    write_atomic(path, tokenizer.source.encode())
+    write_atomic(_source_file(tokenizer.fingerprint), tokenizer.source.encode())
+
+
+def _source_file(fingerprint: str) -> Path:
+    return workspace.folder("tokenizers") / f"{fingerprint}.source"
 
 
 def of_counts(about: Provenance) -> Tokenizer | None:
@@ -62,7 +68,7 @@ def of_counts(about: Provenance) -> Tokenizer | None:
     Args:
         about: provenance of a counted set.
     """
-    noted = workspace.folder("tokenizers") / f"{about.tokenizer_sha256}.source"
+    noted = _source_file(about.tokenizer_sha256)
     sources = [noted.read_text("utf-8")] if noted.is_file() else []
     if about.tokenizer in PRESETS or Path(about.tokenizer).exists():
         sources.append(about.tokenizer)
@@ -76,36 +82,21 @@ def of_counts(about: Provenance) -> Tokenizer | None:
     return None
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the token texts")
-def texts_by_rank(key: str, _counts: TokenCounts, _curve: CoverageCurve) -> list[str]:
+@cached(4, "Reading the token texts")
+def texts_by_rank(stored: StoredCounts) -> list[str]:
     """Display text of every seen token by rank; ids where the tokenizer is not at hand.
 
     Args:
-        key: key of the counted set.
-        _counts: the counted set; `key` stands for it in the cache.
-        _curve: its coverage curve.
+        stored: the counted set.
     """
-    return _texts(of_counts(_counts.provenance), _curve.order[: _curve.distinct])
+    curve = state.curve_of(stored)
+    return _texts(of_counts(stored.counts.provenance), curve.order[: curve.distinct])
 
 
 def _texts(tokenizer: Tokenizer | None, ids: np.ndarray) -> list[str]:
     if tokenizer is None:
         return [f"id {i}" for i in ids]
     return [visible(text) for text in tokenizer.tokens(ids)]
-
-
-def around_cut(
-    curve: CoverageCurve, tokenizer: Tokenizer | None, k: int, rows: int = 10
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The last `rows` tokens kept and the first left out: rank, id, text, count, share.
-
-    Args:
-        curve: the coverage curve of the counted set.
-        tokenizer: the tokenizer; None shows ids.
-        k: size of the draft vocabulary, in tokens.
-        rows: how many tokens on either side.
-    """
-    return _table(curve, tokenizer, max(k - rows, 0), k), _table(curve, tokenizer, k, k + rows)
 
 
 def _table(
@@ -131,16 +122,15 @@ def cut_tables(stored: StoredCounts, k: int) -> None:
         stored: the counted set in view.
         k: size of the draft vocabulary, in tokens.
     """
-    curve = state.curve_of(stored.key, stored.counts)
+    curve = state.curve_of(stored)
     tokenizer = of_counts(stored.counts.provenance)
-    sides = zip(
-        st.columns(2, gap="large"),
-        ("Last tokens kept", "First tokens left out"),
-        around_cut(curve, tokenizer, k),
-        strict=True,
-    )
     formats = {"Rank": "{:,}", "Count": "{:,}", "Share": "{:.5f}%"}
-    for column, title, rows in sides:
+    sides = (
+        ("Last tokens kept", max(k - AROUND_CUT, 0), k),
+        ("First tokens left out", k, k + AROUND_CUT),
+    )
+    for column, (title, start, stop) in zip(st.columns(2, gap="large"), sides, strict=True):
+        rows = _table(curve, tokenizer, start, stop)
         with column:
             st.markdown(f"**{title}** {MEASURED}")
             if rows.empty:
@@ -151,5 +141,6 @@ def cut_tables(stored: StoredCounts, k: int) -> None:
                 )
     if tokenizer is None:
         st.caption(
-            "Token texts need the tokenizer, which is not at hand; choose it on the Corpus page."
+            "Token texts need the tokenizer, which is not available here; choose it on the Corpus "
+            "page."
         )

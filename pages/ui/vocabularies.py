@@ -74,7 +74,10 @@ def keep_vocabulary(kind: str, own: OwnVocabulary, counts: TokenCounts) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InView:
-    """The vocabulary the page is about. plain_k: its k when it is plain top-k, else None."""
+    """The vocabulary the page is about.
+
+    plain_k: its k when it is plain top-k, else None.  by_hand: whether that k was chosen by hand.
+    """
 
     title: str
     vocabulary: DraftVocabulary
@@ -82,6 +85,7 @@ class InView:
     tradeoff: TradeOff
     counts: TokenCounts
     own: OwnVocabulary | None = None
+    by_hand: bool = False
 
     @property
     def architecture(self) -> DraftArchitecture:
@@ -118,28 +122,14 @@ def file_of_list(entries: Sequence[int | str]) -> Path:
     return path
 
 
-def titles(stored: StoredCounts) -> dict[str, str]:
-    """What can be in view on these counts, by kind.
-
-    Args:
-        stored: the counted set in view.
-    """
-    k = _chosen_k(stored)
-    mine = user_tokens(stored.counts)
+def _titles(stored: StoredCounts) -> dict[str, str]:
+    """What can be in view on these counts, by kind."""
+    k = state.k_in_view(stored)
+    own_tokens = user_tokens(stored.counts)
     by_kind = {"choice": f"Choice on Explore, {k:,} tokens"}
-    if mine:
-        by_kind["grown"] = f"The same and your {len(mine):,} tokens"
+    if own_tokens:
+        by_kind["grown"] = f"Choice on Explore with your {len(own_tokens):,} tokens"
     return by_kind | {kind: own.title for kind, own in own_vocabularies(stored.counts).items()}
-
-
-def _chosen_k(stored: StoredCounts) -> int:
-    tradeoff = _tradeoff(stored)
-    return state.settings(tradeoff.curve.vocab_size).k or tradeoff.optimum.k
-
-
-def _tradeoff(stored: StoredCounts) -> TradeOff:
-    curve = state.curve_of(stored.key, stored.counts)
-    return state.tradeoff_of(state.settings(curve.vocab_size), curve)
 
 
 def in_view(stored: StoredCounts, *, always: bool = True) -> InView:
@@ -149,7 +139,7 @@ def in_view(stored: StoredCounts, *, always: bool = True) -> InView:
         stored: the counted set in view.
         always: whether to draw the selector even with a single entry.
     """
-    known = titles(stored)
+    known = _titles(stored)
     if always or len(known) > 1:
         session.vocabulary_kind = _kind(known)
         st.selectbox(
@@ -173,30 +163,19 @@ def view_of(stored: StoredCounts) -> InView:
     Args:
         stored: the counted set in view.
     """
-    tradeoff, known = _tradeoff(stored), titles(stored)
-    kind, k = _kind(known), _chosen_k(stored)
+    tradeoff, known = state.tradeoff_in_view(stored), _titles(stored)
+    kind, k = _kind(known), state.k_in_view(stored)
     counts, curve = stored.counts, tradeoff.curve
-    if kind in own_vocabularies(counts):
-        own_vocabulary = own_vocabularies(counts)[kind]
-        return InView(
-            own_vocabulary.title, own_vocabulary.vocabulary, None, tradeoff, counts, own_vocabulary
-        )
+    if own := own_vocabularies(counts).get(kind):
+        return InView(own.title, own.vocabulary, None, tradeoff, counts, own)
     if kind == "choice":
-        return InView(known[kind], curve.vocabulary(k), k, tradeoff, counts)
-    mine = user_tokens(counts)
-    grown = DraftVocabulary.of([*curve.vocabulary(k).ids.tolist(), *mine], curve.vocab_size)
+        by_hand = state.settings(curve.vocab_size).k is not None
+        return InView(known[kind], curve.vocabulary(k), k, tradeoff, counts, by_hand=by_hand)
+    own_tokens = user_tokens(counts)
+    grown = DraftVocabulary.of([*curve.vocabulary(k).ids.tolist(), *own_tokens], curve.vocab_size)
     plain_settings = state.arguments(state.settings(curve.vocab_size), "k", "k_min")
-    argv = [
-        "select",
-        stored.key,
-        *plain_settings,
-        "--k",
-        str(len(grown)),
-        "--protect",
-        str(file_of_list(mine)),
-        "--out",
-        "ids.json",
-    ]
-    about = f"the {k:,} most frequent tokens and {len(mine):,} added by hand"
+    argv = ["select", stored.key, *plain_settings, "--k", str(len(grown))]
+    argv += ["--protect", str(file_of_list(own_tokens)), "--out", "ids.json"]
+    about = f"the {k:,} most frequent tokens and {len(own_tokens):,} added by hand"
     own = OwnVocabulary(known[kind], about, stored.key, grown, tuple(argv))
     return InView(known[kind], grown, None, tradeoff, counts, own)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, Literal, TypedDict
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Literal, TypedDict, TypeVar
 
 import streamlit as st
+
+T = TypeVar("T")
 
 
 class Persisted(TypedDict):
@@ -44,6 +46,24 @@ def linked(key: str) -> Linked:
         Keyword arguments of the widget.
     """
     return {"key": key, "bind": "query-params"}
+
+
+def choose_source(draws: Mapping[str, Callable[[], T]], key: str) -> T:
+    """The choice of where something comes from, and below it the fields of that place.
+
+    Args:
+        draws: what draws the fields of each place and returns their value, by its name; the first
+            is chosen at first.
+        key: the widget's key.
+
+    Returns:
+        What the fields of the chosen place gave.
+    """
+    names = list(draws)
+    name = st.segmented_control(
+        "Where from", names, default=names[0], required=True, **persisted(key)
+    )
+    return draws[name or names[0]]()
 
 
 def values() -> dict[str, Any]:

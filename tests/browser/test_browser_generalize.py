@@ -79,7 +79,7 @@ def shown(page) -> int:
 
 def told(page) -> int:
     said = page.get_by_text("of this mix").first.inner_text()
-    return int(re.match(r"([\d,]+) tokens keep", said)[1].replace(",", ""))
+    return int(re.match(r"([\d,]+) tokens cover", said)[1].replace(",", ""))
 
 
 def weights(page, sets) -> list[int]:
@@ -100,7 +100,7 @@ def test_the_mix_follows_its_sliders_exactly(page, app, sets):
     assert len(sizes) > 3
     assert told(page) == before
     page.mouse.up()
-    page.get_by_text(f"{shown(page):,} tokens keep").first.wait_for()
+    page.get_by_text(f"{shown(page):,} tokens cover").first.wait_for()
     found = solve(Problem(sets, weights(page, sets), LLAMA, ALPHA))
     assert shown(page) == found.choice.k
     kept = [row.inner_text() for row in page.locator(".sets li output").all()]
@@ -121,7 +121,7 @@ def test_wishes_and_multiples_count_in_the_browser_too(page, app, sets):
         path = page.locator(".curve.coverage").get_attribute("d")
         page.keyboard.press(key)
         changed(page, ".curve.coverage", "d", path)
-        page.get_by_text(f"{shown(page):,} tokens keep").first.wait_for()
+        page.get_by_text(f"{shown(page):,} tokens cover").first.wait_for()
         settled(page)
         assert shown(page) == told(page), key
 

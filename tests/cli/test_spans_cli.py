@@ -1,4 +1,4 @@
-"""`spans`: what counts, what SpecForge gives loss to, as a command; remarks wherever counts go."""
+"""`spans`: counted text and SpecForge's loss as a command; remarks wherever counts go."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_text_for_people_has_its_spans_between_brackets(cli):
     code, out, _ = cli("spans", "--tokenizer", "llama-3.1")
     assert code == 0
     assert "⟦They cost 28 euros.<|eot_id|>⟧" in out
-    assert "SpecForge gives loss to the text that counts, and to nothing else here." in out
+    assert "SpecForge computes the loss on the counted text and on nothing else here." in out
     _, out, _ = cli("spans", "--tokenizer", "tekken")
     assert "SpecForge has no template with the headers of this chat template." in out
 

@@ -803,7 +803,7 @@ def test_fingerprint_is_of_what_is_read(tmp_path, monkeypatch):
     assert open_corpus(one).fingerprint() != base
 
 
-# --- preview and pre-flight ---------------------------------------------------------------------
+# --- preview and corpus check ---------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

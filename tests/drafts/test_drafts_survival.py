@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from helpers import ROOT
 from helpers.lazy import Lazy
 
 from vocabtrim_core.drafts import features, training
+from vocabtrim_core.drafts.launcher_task import run_tool
 from vocabtrim_core.drafts.plan import SMALL_MAX_TOKENS, Deployment, TrainingPlan
 from vocabtrim_core.drafts.request import TrainingRequest
 from vocabtrim_core.drafts.runs import (
@@ -26,8 +28,8 @@ from vocabtrim_core.drafts.runs import (
     run_folder,
     run_lock,
 )
-from vocabtrim_core.drafts.training_env import Trainer, out_of_memory, out_of_space, run_tool
-from vocabtrim_core.errors import InputError
+from vocabtrim_core.drafts.training_env import Trainer, out_of_memory, out_of_space
+from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.progress import Progress, Status
 from vocabtrim_core.jobs.queue import hold_job_resources
@@ -237,6 +239,33 @@ def test_a_full_disk_while_exporting_is_one_sentence(tmp_path) -> None:
     script.write_text("raise SystemExit('Error while serializing: I/O error (os error 28)')")
     with pytest.raises(InputError, match=r"The disk that holds .* is full"):
         run_tool(Trainer((sys.executable, str(script))), tmp_path, {}, "finish")
+
+
+def test_a_task_says_how_far_it_is_and_can_be_stopped(tmp_path) -> None:
+    script = tmp_path / "trainer.py"
+    script.write_text(
+        "import os, time\n"
+        "open('pid', 'w').write(str(os.getpid()))\n"
+        "for i in range(3): print(f'evaluated {i} 3', flush=True)\n"
+        "print('{}', flush=True)\n"
+        "time.sleep(float(open('seconds').read()))\n"
+    )
+    trainer = Trainer((sys.executable, str(script)))
+    told: list[tuple[int, int]] = []
+    (tmp_path / "seconds").write_text("0")
+    with contextlib.chdir(tmp_path):
+        output = run_tool(trainer, tmp_path, {}, "evaluate", watch=lambda *w: told.append(w))
+    assert output == "{}\n"
+    assert told[:3] == [(0, 3), (1, 3), (2, 3)]
+    (tmp_path / "seconds").write_text("600")
+
+    def stop(done: int, total: int) -> None:
+        if done == 2:
+            raise Cancelled("Stopped.")
+
+    with contextlib.chdir(tmp_path), pytest.raises(Cancelled):
+        run_tool(trainer, tmp_path, {}, "evaluate", watch=stop)
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
 
 
 @pytest.mark.parametrize("error", ["DefaultCPUAllocator: can't allocate memory: you tried", None])

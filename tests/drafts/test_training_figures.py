@@ -94,6 +94,7 @@ def test_lines_that_lie_together_are_told_apart(palette, name) -> None:
     heights = sorted(labels[str(k)].y for k in sizes)
     low, high = figure.layout.yaxis.range or (0, max(max(t.y) for t in figure.data if t.y))
     assert min(b - a for a, b in pairwise(heights)) > 0.05 * (high - low)
+    assert max(heights) <= high + 1e-9  # Plotly draws no label above the axis
     for trace in lines:
         assert labels[trace.name.removeprefix("k = ").removesuffix(" (full)")].font.color == (
             trace.line.color

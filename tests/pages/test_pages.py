@@ -199,7 +199,7 @@ def test_a_link_says_what_of_it_cannot_be_followed(counted, page):
     link = {"counts": "nonsense", "alpha": "7", "floor": "99.99", "k": "999999", "draft": "gpt-7"}
     app = opened(page, **link)
     assert [re.sub(r"\\(.)", r"\1", toast.value) for toast in app.toast] == [
-        "Not followed in the link: counts, alpha, k, draft; shown instead: narrow with the default "
+        "Ignored from the link: counts, alpha, k, draft; shown instead: narrow with the default "
         "settings."
     ]
     assert not app.error
@@ -377,13 +377,15 @@ def test_export_hands_over_the_choice_made_on_explore(counted):
     assert not app.exception
     assert "777 tokens" in [metric.value for metric in app.metric]
     from pages.ui.export.download_view import bundle
-    from vocabtrim_core.selection_spec.settings import Settings
+    from pages.ui.vocabularies import InView
 
-    settings = Settings(PRESETS["llama-3.1-8b"], k=777)
-    content, manifest = bundle(counted.key, counted, settings, 777, ("ids",), "export")
+    tradeoff = TradeOff(CoverageCurve.of(counted), PRESETS["llama-3.1-8b"])
+    view = InView("Choice", tradeoff.curve.vocabulary(777), 777, tradeoff, counted, by_hand=True)
+    content, manifest = bundle(view, ("ids",), "export")
     ids = json.loads(zipfile.ZipFile(io.BytesIO(content)).read("draft-vocabulary-777/ids/ids.json"))
     assert ids["ids"] == CoverageCurve.of(counted).vocabulary(777).ids.tolist()
     assert manifest.k == 777
+    assert manifest.choice["method"] == "by hand"
 
 
 def test_export_warns_of_sizes_beyond_the_seen_tokens(counted):

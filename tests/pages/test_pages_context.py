@@ -1,4 +1,4 @@
-"""Dynamic head room on Generalize: its command runs, and what it prints is drawn."""
+"""Dynamic headroom on Generalize: its command runs, and what it prints is drawn."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def workspace(home, monkeypatch):
 def opened(key: str) -> testing.AppTest:
     app = testing.AppTest.from_file(str(APP), default_timeout=60)
     app.query_params["counts"] = key
-    app.session_state["section"] = "Dynamic head room"
+    app.session_state["section"] = "Dynamic headroom"
     app.query_params["k"] = str(K)
     app.run()
     app.switch_page("pages/generalize.py").run()

@@ -329,7 +329,7 @@ def test_a_count_that_failed_can_only_be_tried_again(monkeypatch):
     job = ended("failed", error="chats has no conversation to count")
     monkeypatch.setattr(jobs, "list_jobs", lambda: [job])
     app = opened("Path")
-    assert app.button(key=f"resume_{job.id}").label == "Try again"
+    assert app.button(key=f"resume_counts_{job.id}").label == "Try again"
     assert "chats has no conversation to count" in words(app)
 
 
@@ -342,7 +342,7 @@ def test_the_length_limit_shows_in_the_preview_and_the_pre_flight(home):
     assert len(green) == 1
     assert green[0].startswith("one two")
     assert "eight" not in green[0]
-    app.session_state["look"] = "Pre-flight"
+    app.session_state["look"] = "Corpus check"
     app.run()
     assert "1 of 2 conversations are longer :green-badge[measured]" in words(app)
     assert all("measured" in metric.label for metric in app.metric)
@@ -354,7 +354,7 @@ def test_the_pre_flight_counts_what_the_count_would(home):
     file.write_text(json.dumps({"messages": [{"role": r, "content": c} for r, c in talk]}))
     app = reading(file)
     app.number_input(key="max_length").set_value(30)
-    app.session_state["look"] = "Pre-flight"
+    app.session_state["look"] = "Corpus check"
     app.run()
     assert "loses 100.00% of the counted tokens" not in words(app)
     app.toggle(key="last_turn").set_value(True).run()
@@ -443,7 +443,7 @@ def test_what_is_not_counted_is_said_before_the_count(home, started):
     file.write_text(json.dumps({"rejected": talk[:1], "prompt": talk[:1], "chosen": talk[1:]}))
     app = reading(file)
     assert "Answers in `rejected` are not counted." in words(app)
-    app.session_state["look"] = "Pre-flight"
+    app.session_state["look"] = "Corpus check"
     app.run()
     assert "1 rows: a part of type image was dropped (pairs.jsonl:1)" in words(app)
     assert "1 rows: an assistant turn is not counted: its `weight` is 0" in words(app)
@@ -529,7 +529,7 @@ def test_samples_with_calls_and_reasoning_are_highlighted(home):
 def test_the_trainer_stands_beside_with_a_warning_where_it_differs(home):
     app = reading(rich(home, RICH))
     assert app.selectbox(key="specforge_template").options == ["llama3"]
-    assert "llama3**: SpecForge gives loss to the text that counts" in app.success[0].value
+    assert "llama3**: SpecForge computes the loss on the counted text" in app.success[0].value
     app.selectbox(key="template").set_value("qwen").run()
     said = "\n".join(each.value for each in app.warning)
     assert "The newline after the stop token has loss" in said
@@ -549,7 +549,7 @@ def test_the_pre_flight_says_what_the_template_refuses_and_does_not_write(home):
     two_calls = [RICH[0], {**RICH[1], "tool_calls": [CALL, CALL]}, *RICH[2:]]
     app = reading(rich(home, RICH, RICH, two_calls))
     app.selectbox(key="template").set_value("llama3")
-    app.session_state["look"] = "Pre-flight"
+    app.session_state["look"] = "Corpus check"
     app.run()
     assert "Reasoning that the chat template does not write: in 2 turns" in words(app)
     (refused,) = (each.value for each in app.warning if "refuses" in each.value)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pages.ui.fields import FIELDS, SHELL_ONLY, told
+from pages.ui.fields import FIELDS, SHELL_ONLY, with_labels
 from pages.ui.throughput import import_form
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
@@ -82,7 +82,7 @@ def test_every_label_is_that_of_a_field(flag):
 
 def test_no_sentence_keeps_a_flag():
     for name, text in sentences():
-        shown = re.sub(r"--[a-z-]+ in a shell", "", told(text))
+        shown = re.sub(r"--[a-z-]+ in a shell", "", with_labels(text))
         assert not FLAG.search(shown), f"{name}: {shown}"
 
 
@@ -98,7 +98,7 @@ def test_no_sentence_keeps_a_flag():
     ],
 )
 def test_flags_become_fields(sentence, shown):
-    assert told(sentence) == shown
+    assert with_labels(sentence) == shown
 
 
 def test_the_warning_about_v_is_one_that_a_page_shows_by_its_field(tmp_path, monkeypatch):
@@ -108,4 +108,4 @@ def test_the_warning_about_v_is_one_that_a_page_shows_by_its_field(tmp_path, mon
     found = load_tokenizer(str(write_folder(tmp_path / "t", byte_level([]))))
     (warning,) = [text for text in found.warnings if "V is" in text]
     assert "(--vocab-size)" in warning
-    assert "(“Model's V”)" in told(warning)
+    assert "(“Model's V”)" in with_labels(warning)

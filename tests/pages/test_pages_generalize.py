@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pytest
+import streamlit as st
 from helpers import APP
 from helpers.lazy import Lazy
 from helpers.real_data import new_home
@@ -135,10 +136,10 @@ def test_other_traffic_is_measured_with_intervals(sets):
     ends = [100 * end for end in (held_out.value, held_out.low, held_out.high)]
     assert table.set_index("Set").loc["chat", ["Coverage", "From", "To"]].tolist() == ends
     said = words(app)
-    assert f"The {k:,} tokens in view keep {held_out.value:.2%} ({held_out.low:.2%} to" in said
+    assert f"The {k:,} tokens in view cover {held_out.value:.2%} ({held_out.low:.2%} to" in said
     inside = coverage_on(vocabulary, sets["chat"]).coverage
     assert f"and {inside:.2%} of the 60,000 tokens that chose them :red-badge[in sample]" in said
-    assert "1 more counted set was counted in another way than chat (rule);" in words(app)
+    assert "1 more counted set was counted differently from chat (rule);" in words(app)
     assert f"coverage {sets['chat'].key} --k {k}" in app.code[0].value
 
 
@@ -202,7 +203,7 @@ def test_sets_whose_turns_end_elsewhere_are_not_measured_on(sets):
         said = words(app)
     finally:
         remove_counts(earlier.key)
-    assert "2 more counted sets were counted in another way than chat" in said
+    assert "2 more counted sets were counted differently from chat" in said
     assert "span end" in said
 
 
@@ -252,7 +253,7 @@ def test_added_tokens_are_part_of_the_vocabulary_in_view(sets):
     left = tradeoff.curve.order[k : k + 2].tolist()
     mine = {load_tokenizer("llama-3.1").fingerprint[:16]: tuple(left)}
     app = opened("generalize", sets, state={"own_tokens": mine, "kind_in_view": "grown"})
-    assert f"The {k + 2:,} tokens in view keep" in words(app)
+    assert f"The {k + 2:,} tokens in view cover" in words(app)
     assert f"--k {k + 2} --protect" not in app.code[0].value
     app.switch_page("pages/export.py").run()
     assert f"The {k:,} most frequent tokens and 2 added by hand" in words(app)
@@ -309,7 +310,7 @@ def test_a_finished_stability_job_is_told(sets, monkeypatch, basis, bounded):
     monkeypatch.setattr(jobs, "list_jobs", lambda: [Done()])
     app = opened("generalize", sets, "Stability")
     assert "k* = 950 is known to ± 50." in words(app)
-    told = f"C(k*) is {words_of_it} on conversations that had no part"
+    told = f"C(k*) is {words_of_it} on held-out conversations"
     assert told in words(app)
     assert "in sample 90.00%." in words(app)
     drawn = [
@@ -344,7 +345,7 @@ def test_the_browser_gets_every_set_exactly(sets):
 
 def test_tailored_vocabularies_follow_the_library(sets):
     app = opened("generalize", sets, "Tailor")
-    assert "tokens keep" in words(app)
+    assert "tokens cover" in words(app)
     for name, weight in (("chat", 20), ("code", 60), ("calls", 80)):
         app.slider(key=f"mix_{sets[name].key[:8]}").set_value(weight)
     app.toggle(key="keep_digits").set_value(True)
@@ -358,7 +359,7 @@ def test_tailored_vocabularies_follow_the_library(sets):
     found = solve(
         Problem([sets[n] for n in order], weights, LLAMA, ALPHA, protected=(digits,), multiple=64)
     )
-    assert f"{found.choice.k:,} tokens keep {found.choice.coverage:.1%} of this mix" in words(app)
+    assert f"{found.choice.k:,} tokens cover {found.choice.coverage:.1%} of this mix" in words(app)
     assert component(app, "alpha")["own"] == found.choice.k
     assert found.choice.k % 64 == 0
     command = app.code[0].value
@@ -373,22 +374,14 @@ def test_tailored_vocabularies_follow_the_library(sets):
 
 def test_a_tailored_vocabulary_is_what_export_writes(sets):
     from pages.ui.export.download_view import bundle
-    from pages.ui.state import defaults
-    from pages.ui.vocabularies import OwnVocabulary
+    from pages.ui.vocabularies import InView
 
     own = OwnVocabulary(
         "Tailored", "by hand", sets["chat"].key, DraftVocabulary.of([5, 9, 7], SIZE), ("select",)
     )
-    content, manifest = bundle(
-        sets["chat"].key,
-        sets["chat"],
-        defaults(SIZE),
-        3,
-        ("ids",),
-        "select",
-        own.vocabulary.sha256,
-        own,
-    )
+    tradeoff = TradeOff(CoverageCurve.of(sets["chat"]), LLAMA)
+    view = InView("Tailored", own.vocabulary, None, tradeoff, sets["chat"], own)
+    content, manifest = bundle(view, ("ids",), "select")
     ids = json.loads(zipfile.ZipFile(io.BytesIO(content)).read("draft-vocabulary-3/ids/ids.json"))
     assert ids["ids"] == [5, 7, 9]
     assert manifest.choice["method"] == "by hand"
@@ -695,16 +688,9 @@ def test_the_paper_check_is_shown_with_what_it_rests_on(sets):
 def test_without_responses_the_ceiling_is_said_to_be_weaker(sets, tmp_path, monkeypatch):
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path))
     save_counts(sets["chat"])
-    from pages.ui import eval_sets
-
-    eval_sets.responses_of.clear()
+    st.cache_resource.clear()
     app = opened("forecast", sets)
     assert "a bound from coverage" in words(app)
-    from pages.ui.generalize import coverage_data
-
-    coverage_data.interval.clear()
-    coverage_data.held_out.clear()
-    coverage_data.unseen.clear()
     app = opened("generalize", sets)
     assert "An interval needs the answers themselves" in words(app)
     row = app.dataframe[0].value.iloc[0]
@@ -712,7 +698,7 @@ def test_without_responses_the_ceiling_is_said_to_be_weaker(sets, tmp_path, monk
     assert f"{row['In sample']:.1f}% of the 60,000 tokens of chat :red-badge[in" in words(app)
     lower = np.count_nonzero(sets["chat"].counts == 1) / sets["chat"].tokens
     assert row["Unseen"] == pytest.approx(100 * lower)
-    eval_sets.responses_of.clear()
+    st.cache_resource.clear()
 
 
 def test_forecast_shows_what_an_opened_choice_assumes(sets):

@@ -103,7 +103,7 @@ def test_pins_and_note_go_into_the_choice(counted):
 
 
 def test_downloads_are_what_the_library_makes(counted, other):
-    from pages.ui.handover.downloads import packed
+    from pages.ui.handover.files_view import packed
     from vocabtrim_core.report.charts import figures
     from vocabtrim_core.report.data import report_data
     from vocabtrim_core.report.inputs import ReportInputs

@@ -435,14 +435,14 @@ def test_every_setting_is_named_as_the_form_names_it(demo, talk, command):
     """A sentence of the library names flags; here each is a label that the page really has."""
     import argparse
 
-    from pages.ui.fields import FIELDS, told
+    from pages.ui.fields import FIELDS, with_labels
     from vocabtrim_core.cli import COMMANDS
 
     parser = argparse.ArgumentParser()
     next(c for c in COMMANDS if c.name == command).arguments(parser)
     flags = {option for action in parser._actions for option in action.option_strings}
     flags -= {"-h", "--help", "--check", "--online", "--data", "--by", "--compare", "--alpha"}
-    assert not {f for f in flags if told(f"lower {f}.") == f"lower {f}."}
+    assert not {f for f in flags if with_labels(f"lower {f}.") == f"lower {f}."}
     app = choose_talk(opened("train"), talk)
     app.toggle(key="train_regenerate").set_value(True).run()
     app.number_input(key="train_nodes").set_value(2).run()

@@ -122,6 +122,7 @@ def shown(measurement: Measurement) -> Result:
         JSON values: its facts, one row per configuration and concurrency, a verdict per
         draft, and what is said of the fastest.
     """
+    from vocabtrim_core.serving.payoff import unpaid
     from vocabtrim_core.serving.summary import summary
     from vocabtrim_core.serving.verdict import verdict
 
@@ -139,6 +140,7 @@ def shown(measurement: Measurement) -> Result:
             for n in concurrencies
             for row in summary(measurement, n)
         ],
+        "unpaid": [sentence for n in concurrencies if (sentence := unpaid(measurement, n))],
         "verdicts": [
             verdict(measurement, configuration.label, n)
             for n in concurrencies
@@ -200,7 +202,14 @@ def text(result: Result) -> str:
         )
     title = f"{result['prompts']} on {result['target']}: {result['engine']}, {result['device']}"
     failed = [f"{row['label']}: {why}" for row in result["rows"] for why in row["failed"]]
-    lines = [title, table([head, *rows]), *result["verdicts"], *result["fastest"], *failed]
+    lines = [
+        title,
+        table([head, *rows]),
+        *result["unpaid"],
+        *result["verdicts"],
+        *result["fastest"],
+        *failed,
+    ]
     lines += [*result.get("missing", ()), *result["notes"], f"key: {result['key']}"]
     return "\n".join(lines)
 

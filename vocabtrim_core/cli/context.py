@@ -188,7 +188,7 @@ def _text(result: Result) -> str:
     if result["in_sample"]:
         lines += [
             "In sample: the tokens were chosen on this text, so fewer are missing than on other "
-            "text; give the text that is to be served."
+            "text; give the evaluation traffic."
         ]
     if result["missing"]:
         lines += [_table(result)]

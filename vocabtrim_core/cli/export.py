@@ -221,7 +221,7 @@ def _formats_text(result: Result) -> str:
         for f in result["formats"]
     ]
     checked = (f"{f['name']}: {f['checked']}" for f in result["formats"])
-    head = ("format", "for", "ids are", "checked with", "served by", "files")
+    head = ("format", "for", "ids are", "check", "served by", "files")
     return "\n\n".join([table([head, *rows]), *checked])
 
 

@@ -205,7 +205,7 @@ def _texts(
     measured: Calibration | None,
     progress: Progress,
 ) -> list[tuple[Served, Acceptance]]:
-    """The texts to be served, by default the counts that choose, each with its forecast."""
+    """The evaluation traffic, by default the counts that choose, each set with its forecast."""
     from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.forecast.decision import Served
     from vocabtrim_core.forecast.inputs import acceptance_on, served_text

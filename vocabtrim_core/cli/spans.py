@@ -1,4 +1,4 @@
-"""The command that shows which text counts, and which text SpecForge gives loss to: spans."""
+"""The command that shows the counted text and the text of SpecForge's loss: spans."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def _text(result: Result) -> str:
     if not result["specforge"]:
         lines.append("SpecForge has no template with the headers of this chat template.")
     elif not result["differences"]:
-        lines.append("SpecForge gives loss to the text that counts, and to nothing else here.")
+        lines.append("SpecForge computes the loss on the counted text and on nothing else here.")
     for difference in result["differences"]:
         sentences = " ".join(difference["said"])
         lines.append(f"differs, SpecForge {', '.join(difference['specforge'])}: {sentences}")
@@ -165,7 +165,7 @@ def _text(result: Result) -> str:
 COMMANDS = (
     Command(
         "spans",
-        "show the text that counts in conversations, and the text that SpecForge gives loss to",
+        "show the counted text of conversations, and the text that SpecForge computes the loss on",
         _spans,
         _arguments,
         _text,

@@ -185,7 +185,12 @@ def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
     view = trainer_folder(target, workspace.folder("targets") / f"{target.fingerprint[:16]}.view")
     results = []
     for i, draft in enumerate(drafts):
-        progress(i, len(drafts), f"Evaluating {draft}")
+
+        def watch(done: int, total: int, i: int = i, draft: Path = draft) -> None:
+            words = f", conversation {done + 1:,} of {total:,}" if total else ""
+            progress(i, len(drafts), f"Evaluating {draft}{words}")
+
+        watch(0, 0)
         measured = evaluate_draft(
             draft,
             target,
@@ -195,6 +200,7 @@ def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
             device,
             ttt_length=arguments.ttt_length,
             settings=settings_for(device),
+            watch=watch,
         )
         results.append({"draft": str(draft), **measured})
     return {

@@ -13,12 +13,13 @@ import numpy as np
 from vocabtrim_core.drafts.aux_layers import read_layers, with_layers
 from vocabtrim_core.drafts.checkpoint import SINGLE
 from vocabtrim_core.drafts.feature_sets import FeatureSet
+from vocabtrim_core.drafts.launcher_task import Watch, run_tool
 from vocabtrim_core.drafts.lm_head import HEAD
 from vocabtrim_core.drafts.plan import CONFIG as RUN_CONFIG
 from vocabtrim_core.drafts.specforge_run import SpecForgeRun
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.drafts.tensor_files import from_file, read_tensors, write_safetensors
-from vocabtrim_core.drafts.training_env import Trainer, run_tool
+from vocabtrim_core.drafts.training_env import Trainer
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG
 from vocabtrim_core.reproducible_files import load_json, save_json
@@ -28,12 +29,13 @@ MAPPING_TENSORS = {"d2t", "t2d"}
 RESAMPLES = 1000
 
 
-def finish(run: SpecForgeRun, out: Path) -> dict[str, Any]:
+def finish(run: SpecForgeRun, out: Path, watch: Watch = lambda done, total: None) -> dict[str, Any]:
     """Export a training's best checkpoint with SpecForge, prepare it for engines, and evaluate it.
 
     Args:
         run: The training.
         out: The draft directory, which is overwritten.
+        watch: Called as `run_tool` calls it.
 
     Returns:
         Its held-out acceptance, as `acceptance` returns it.
@@ -56,7 +58,13 @@ def finish(run: SpecForgeRun, out: Path) -> dict[str, Any]:
         run.plan.ttt_length,
     )
     output = run_tool(
-        run.trainer, run.folder, run.settings, "finish", json.dumps(export), json.dumps(evaluation)
+        run.trainer,
+        run.folder,
+        run.settings,
+        "finish",
+        json.dumps(export),
+        json.dumps(evaluation),
+        watch=watch,
     )
     check_draft(out, run.vocabulary)
     for_engines(out, run.target)
@@ -120,6 +128,7 @@ def evaluate_draft(
     *,
     ttt_length: int,
     settings: Mapping[str, str],
+    watch: Watch = lambda done, total: None,
 ) -> dict[str, Any]:
     """Measure the held-out acceptance of a draft, simulated by SpecForge's model on our features.
 
@@ -132,6 +141,7 @@ def evaluate_draft(
         device: "cpu" or "cuda".
         ttt_length: Draft positions to unroll.
         settings: Environment variables of the evaluation.
+        watch: Called as `run_tool` calls it.
 
     Returns:
         Its held-out acceptance, as `acceptance` returns it.
@@ -147,7 +157,8 @@ def evaluate_draft(
             f"{features.key} hold {list(features.aux_layers)}; they cannot tell how it does."
         )
     evaluation = _evaluation(draft, target, target_folder, features, device, ttt_length)
-    return acceptance(run_tool(trainer, draft, settings, "evaluate", json.dumps(evaluation)))
+    output = run_tool(trainer, draft, settings, "evaluate", json.dumps(evaluation), watch=watch)
+    return acceptance(output)
 
 
 def acceptance(output: str) -> dict[str, Any]:

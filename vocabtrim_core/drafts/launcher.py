@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 LOSS = "specforge.core.loss"
+EVALUATED = "evaluated "  # a line of progress: conversations done and in all
 PEAK = "peak bytes on the GPU: "
 PEAK_HERE = "peak bytes of this process: "
 
@@ -265,7 +266,8 @@ def evaluate(
     head = TargetHead.from_pretrained(target, lm_head_key=head_key)
     correct, counted = [], []
     files = sorted(Path(features).rglob("*.ckpt"))
-    for path in files:
+    for number, path in enumerate(files):
+        print(f"{EVALUATED}{number} {len(files)}", flush=True)
         sample = torch.load(path, map_location=device, weights_only=True)
         ids = sample["input_ids"][None, :max_length]
         mask = sample["loss_mask"][None, :max_length].clone()

@@ -26,6 +26,7 @@ import psutil
 from vocabtrim_core.drafts import metrics as metrics_
 from vocabtrim_core.drafts.aux_layers import same_draft
 from vocabtrim_core.drafts.feature_sets import FeatureSet
+from vocabtrim_core.drafts.launcher_task import run_tool
 from vocabtrim_core.drafts.mapping_lock import keep_mapping
 from vocabtrim_core.drafts.metrics import Metrics
 from vocabtrim_core.drafts.plan import (
@@ -43,7 +44,6 @@ from vocabtrim_core.drafts.training_env import (
     complaint,
     out_of_memory,
     out_of_space,
-    run_tool,
     settings_for,
 )
 from vocabtrim_core.errors import InputError

@@ -284,8 +284,14 @@ def _train_one(
         )
     scratch = run.folder / f".{DRAFT}.tmp"
     log.enter("evaluate", run.k)
-    overall(run.steps, f"k = {run.k:,}: evaluating the best checkpoint")
-    acceptance = finish(run, scratch)
+
+    def evaluated(done: int, total: int) -> None:
+        words = f"conversation {done + 1:,} of {total:,}" if total else "exporting for it"
+        log.update("evaluate", run.k, done, total or None, words)
+        overall(run.steps, f"k = {run.k:,}: evaluating the best checkpoint, {words}")
+
+    evaluated(0, 0)
+    acceptance = finish(run, scratch, evaluated)
     log.leave("evaluate", run.k, f"acceptance length {acceptance['acceptance_length']:.3f}")
     log.enter("export", run.k)
     result = result_of(request, run, acceptance, seconds)

@@ -21,7 +21,6 @@ from typing import Any
 from vocabtrim_core import programs, workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.machine import cores
-from vocabtrim_core.workspace import disk
 from vocabtrim_core.workspace.files import write_atomic
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -254,33 +253,6 @@ def settings_for(device: str, threads: int | None = None) -> dict[str, str]:
         "MALLOC_MMAP_THRESHOLD_": str(2**33),
         "MALLOC_TRIM_THRESHOLD_": str(2**33),
     }
-
-
-def run_tool(trainer: Trainer, folder: Path, settings: Mapping[str, str], *arguments: str) -> str:
-    """Run one short task of the launcher.
-
-    Args:
-        trainer: The environment.
-        folder: The folder that the task runs in.
-        settings: Environment variables of the task.
-        *arguments: The task and its arguments.
-
-    Returns:
-        What it printed to stdout.
-
-    Raises:
-        InputError: The task failed; the message holds its error, or names the full disk.
-    """
-    argv = trainer.argv(folder, settings, *arguments)
-    environment = {**os.environ, **settings}
-    done = subprocess.run(
-        argv, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL
-    )
-    if done.returncode and out_of_space(done.stderr):
-        raise InputError(disk.full_disk(folder))
-    if done.returncode:
-        raise InputError(f"SpecForge refuses `{arguments[0]}`: {complaint(done.stderr)}")
-    return done.stdout
 
 
 def out_of_space(output: str) -> bool:

@@ -247,7 +247,8 @@ def _features(setting: Setting, folder: Path, plan: TrainingPlan) -> FeatureSet:
     sequences = [found[i % len(found)] for i in range(needed + EVALUATED)]
     longest = setting.recipe.max_length or max(len(ids) for ids, _ in sequences)
     repeats = -(-longest // len(sequences[0][0]))
-    sequences[0] = tuple(np.tile(part, repeats)[:longest] for part in sequences[0])
+    ids, counted = (np.tile(part, repeats)[:longest] for part in sequences[0])
+    sequences[0] = (ids, counted)
     tokens = [len(ids) for ids, _ in sequences]
     for i, (ids, counted) in enumerate(sequences):
         side, number = ("train", i) if i < needed else ("eval", i - needed)

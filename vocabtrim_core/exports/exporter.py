@@ -16,10 +16,10 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 SIZE = "<N>"  # stands for k in a format's texts and file names
 Proof = Literal["loaded", "loaded where installed", "documented", "own"]
 PROOFS: Mapping[Proof, str] = {
-    "loaded": "its own code",
-    "loaded where installed": "its own code, where installed",
-    "documented": "documented format only",
-    "own": "our reader",
+    "loaded": "verified with its own loader",
+    "loaded where installed": "verified with its own loader, where installed",
+    "documented": "written to the documented format",
+    "own": "read back by our reader",
 }
 
 

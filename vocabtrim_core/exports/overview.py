@@ -32,7 +32,7 @@ def markdown(formats: Iterable[Exporter]) -> str:
         )
         for exporter in formats
     ]
-    head = ("format", "for", "holds", "checked with", "served by a real engine", "how")
+    head = ("format", "for", "holds", "check", "served by a real engine", "how")
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
 

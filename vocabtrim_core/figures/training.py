@@ -43,7 +43,7 @@ def acceptance_figure(runs: Sequence[TrainingCurves], palette: Palette = LIGHT) 
     top = max((v for c in runs for _, v in c.length), default=1.5)
     low, high = 0.95, 1 + 1.15 * max(top - 1, 0.2)
     figure.update_yaxes(title_text="Tokens per cycle", range=[low, high])
-    _label_ends(figure, runs, lambda c: c.length, palette, high - low)
+    _label_ends(figure, runs, lambda c: c.length, palette, low, high)
     return figure
 
 
@@ -71,7 +71,7 @@ def loss_figure(runs: Sequence[TrainingCurves], palette: Palette = LIGHT) -> go.
         )
     figure.update_yaxes(title_text="Loss", rangemode="tozero")
     most = max((v for c in runs for _, v in (*c.loss, *c.held_out)), default=1.0)
-    _label_ends(figure, runs, lambda c: c.held_out or c.loss, palette, most)
+    _label_ends(figure, runs, lambda c: c.held_out or c.loss, palette, 0, most)
     return figure
 
 
@@ -103,7 +103,7 @@ def speed_figure(runs: Sequence[TrainingCurves], palette: Palette = LIGHT) -> go
     figure = _lines(runs, lambda c: c.speed, "%{y:.2f} steps/s", palette)
     figure.update_yaxes(title_text="Steps per second", rangemode="tozero")
     most = max((v for c in runs for _, v in c.speed), default=1.0)
-    _label_ends(figure, runs, lambda c: c.speed, palette, most)
+    _label_ends(figure, runs, lambda c: c.speed, palette, 0, most)
     return figure
 
 
@@ -209,7 +209,8 @@ def _label_ends(
     runs: Sequence[TrainingCurves],
     pick: Callable[[TrainingCurves], tuple[tuple[int, float], ...]],
     palette: Palette,
-    span: float,
+    low: float,
+    high: float,
 ) -> None:
     """Write each size beside the end of its line, moved apart where ends lie close together.
 
@@ -218,17 +219,17 @@ def _label_ends(
         runs: The trainings.
         pick: The line of a training.
         palette: The colours.
-        span: Difference between the highest and the lowest value of the y axis.
+        low: The lowest value of the y axis.
+        high: The highest one; a label above it would not be drawn.
     """
     lines = [
         (pick(line), line, colour)
         for line, colour in zip(runs, colours(runs, palette), strict=True)
     ]
     ends = sorted((points[-1][1], i) for i, (points, *_) in enumerate(lines) if points)
-    height = -float("inf")
-    for value, i in ends:
+    heights = _stacked([value for value, _ in ends], LABEL_SHARE * (high - low), high)
+    for height, (_, i) in zip(heights, ends, strict=True):
         points, line, colour = lines[i]
-        height = max(value, height + LABEL_SHARE * span)
         figure.add_annotation(
             x=points[-1][0],
             y=height,
@@ -240,3 +241,15 @@ def _label_ends(
         )
     if ends:
         figure.update_layout(margin={"r": 64})
+
+
+def _stacked(values: Sequence[float], gap: float, top: float) -> list[float]:
+    """Move ascending values apart by `gap` at least: upwards, and down from `top` where it ends."""
+    heights: list[float] = []
+    for value in values:
+        heights.append(max(value, heights[-1] + gap) if heights else value)
+    limit = top
+    for i in reversed(range(len(heights))):
+        heights[i] = min(heights[i], limit)
+        limit = heights[i] - gap
+    return heights

@@ -78,7 +78,7 @@ class AcceptanceModel:
     """Acceptance length at every k: the expected one, and those at the ends of each assumption.
 
     Attributes:
-        coverage: float64[V], C(k) on the text to be served.
+        coverage: float64[V], C(k) on the evaluation traffic.
         ceiling: float64[V], acceptance length of a perfect draft there at this depth.
         depth: Drafted tokens K.
         full_length: Acceptance length of the full-vocabulary draft, within 1..K + 1.

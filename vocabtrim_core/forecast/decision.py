@@ -34,7 +34,7 @@ class Decision:
             tokens in the text and would grow with it.
         constrained: Whether a floor or bounds limit the sizes.
         break_even: Of `k` against V.
-        served: Name of the text to be served, the worst of several.
+        served: Name of the evaluation traffic, the worst of several.
         basis: Where its coverage comes from: held out, another set, in sample.
         coverage: C(k) on it.
     """
@@ -70,7 +70,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Served:
-    """A text to be served with the forecast made for it.
+    """Evaluation traffic with the forecast made for it.
 
     Attributes:
         name: Of the text.

@@ -78,7 +78,7 @@ HELD_OUT, OTHER_SET, IN_SAMPLE = "held out", "another set", "in sample"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServedText:
-    """What a text to be served says about an order of tokens, whatever a forecast assumes.
+    """What evaluation traffic says about an order of tokens, whatever a forecast assumes.
 
     Attributes:
         name: Of the text.
@@ -101,7 +101,7 @@ class Acceptance:
 
     Attributes:
         model: Acceptance length at every k.
-        served: Name of the text to be served.
+        served: Name of the evaluation traffic.
         basis: That of the text (`ServedText`).
         assumed: The assumptions, a sentence each.
         sharp: Whether the ceiling is that of the text, and not a bound from its coverage.
@@ -123,14 +123,14 @@ def served_text(
     rank: Callable[[np.ndarray], np.ndarray] = by_count,
     progress: Callable[..., None] | None = None,
 ) -> ServedText:
-    """Coverage and ceiling of a text to be served, for every k of the vocabulary order `curve`.
+    """Coverage and ceiling of evaluation traffic, for every k of the vocabulary order `curve`.
 
     Where `served` is the text that chooses, both are held out: each tenth of its conversations is
     read with the order of the other nine tenths. The ceiling needs all responses for that.
 
     Args:
         curve: The order of tokens.
-        served: Counts of the text to be served, over the same V.
+        served: Counts of the evaluation traffic, over the same V.
         responses: Those of `served`; None gives no ceiling.
         sample: What `served` can be divided in, conversations or pieces, where it chooses too;
             None: `responses`.
@@ -181,7 +181,7 @@ def served_text(
 def acceptance_on(
     text: ServedText, settings: ForecastSettings, measured: Mapping[int, float] | None = None
 ) -> Acceptance:
-    """Acceptance for every k on a text to be served.
+    """Acceptance for every k on evaluation traffic.
 
     Args:
         text: The text.

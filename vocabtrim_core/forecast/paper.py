@@ -11,16 +11,15 @@ from dataclasses import dataclass
 FULL_K = 128_256
 GENERAL_K, NER_K, FUNCTION_CALLING_K = 13_264, 6_521, 4_380
 SHIPPED_K = 32_000  # size of published EAGLE-3 drafts, not of the paper
-# (size, name, shorter name for charts)
 KNOWN_SIZES = (
-    (GENERAL_K, "paper, general", "paper, general"),
-    (NER_K, "paper, NER", "paper, NER"),
-    (FUNCTION_CALLING_K, "paper, function calling", "paper, function calling"),
-    (SHIPPED_K, "shipped EAGLE-3 heads", "common"),
+    (GENERAL_K, "paper, general"),
+    (NER_K, "paper, NER"),
+    (FUNCTION_CALLING_K, "paper, function calling"),
+    (SHIPPED_K, "typical EAGLE-3 head"),
 )
 
 
-def known_sizes(vocab_size: int) -> tuple[tuple[int, str, str], ...]:
+def known_sizes(vocab_size: int) -> tuple[tuple[int, str], ...]:
     """Select the known sizes below V; the paper's own are of its tokenizer, so of its V alone.
 
     Args:

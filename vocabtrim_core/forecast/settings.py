@@ -25,7 +25,7 @@ HEAD = "how the rows of the draft's head are stored: bf16, fp8, int4"
 MADE = (
     "how the trimmed draft is made: other-text (trained again, serves other text), same-text "
     "(trained again, serves such text), short (trained for minutes), sliced (rows cut out); auto: "
-    "same-text where the text to be served is a part of the text that chooses, else other-text"
+    "same-text where the evaluation traffic is a part of the text that chooses, else other-text"
 )
 FULL_RANGE = (
     "least and most of the acceptance length of the full-vocabulary draft, where that was not "

@@ -93,7 +93,7 @@ class ReportData:
         missing: The tokens that occur and are not kept.
         next_in_line: The most frequent ones of these.
         missed: Those with the largest share in the other corpora, which weigh alike.
-        acceptance: Acceptance on the text to be served, None without a forecast.
+        acceptance: Acceptance on the evaluation traffic, None without a forecast.
         forecast: The forecast, None without an acceptance length.
         decision: What to serve and what it brings, None without a forecast.
         like_k: The fewest most frequent tokens that cover as much as the chosen ones; k itself for
@@ -214,7 +214,7 @@ def _options(
         labels[chosen] = ["as many, the most frequent"]
     else:
         labels[chosen] = ["chosen"]
-    for k, label, *_ in ((opened.ruled.padded(tradeoff.optimum.k), "optimum"), *known_sizes(size)):
+    for k, label in ((opened.ruled.padded(tradeoff.optimum.k), "optimum"), *known_sizes(size)):
         if k < size:
             labels.setdefault(k, []).append(label)
     for pin in inputs.choice.pins:

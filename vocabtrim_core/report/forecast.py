@@ -32,12 +32,12 @@ def acceptance_for(
     responses: Responses | None = None,
     sample: StabilitySample | None = None,
 ) -> Acceptance | None:
-    """Acceptance of a choice on the text to be served.
+    """Acceptance of a choice on the evaluation traffic.
 
     Args:
         choice: The choice, with its forecast settings and rules.
         opened: The choice on its counts.
-        served: Counts of the text to be served.
+        served: Counts of the evaluation traffic.
         responses: Its responses, None where they are not stored.
         sample: What it can be divided in, None for its responses.
 
@@ -64,7 +64,7 @@ def predict(
     Args:
         settings: Assumptions of the forecast.
         opened: The choice on its counts.
-        acceptance: Acceptance at every size on the text to be served; None for no forecast.
+        acceptance: Acceptance at every size on the evaluation traffic; None for no forecast.
 
     Returns:
         The forecast, None where no acceptance is given.

@@ -55,7 +55,7 @@ class ReportInputs:
         title: Title, "" for the decision.
         created: Date, shown as it is given.
         commands: Further command lines of the report.
-        acceptance: Acceptance on the text to be served, under the choice's forecast settings; None
+        acceptance: Acceptance on the evaluation traffic, under the choice's forecast settings; None
             for that on the counts alone.
         k_range: Between which sizes k* would lie on other samples; None where not known.
         held_out: Coverage of the counted corpus on conversations that had no part in the choice;

@@ -11,7 +11,7 @@ last end of turn counts, earlier ones do not, and text between two user turns do
 
 `SPAN_ENDS` name where a turn ends under the rule `assistant`. `stop`: after its stop token, or
 after its text where the template writes none. `template`: after all that the template writes for
-it, the newline after the stop token included, to which SpecForge gives loss. `next-role`: as
+it, the newline after the stop token included, on which SpecForge computes the loss. `next-role`: as
 `stop`, but where the template writes no stop token, after the marker of the next role (GLM:
 <|user|>, <|observation|>), which is what the model emits there.
 """

@@ -1,4 +1,4 @@
-"""The ranges to which SpecForge gives loss, compared with what is counted.
+"""The ranges on which SpecForge computes the loss, compared with what is counted.
 
 SpecForge finds an answer's text by one regular expression per template, between a header and an end
 token, and removes the texts that it ignores. Its parsers prepare the messages too: they leave out

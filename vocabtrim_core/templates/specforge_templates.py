@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - DeepSeek writes its markers with full-width bars
-"""SpecForge's chat templates as data: the strings between which it gives loss.
+"""SpecForge's chat templates as data: the strings between which it computes the loss.
 
 The facts are those of SpecForge 0.2.0 (`specforge.data.template`); a test compares them with the
 installed package. To add a template, add an entry.

@@ -186,7 +186,7 @@ class SizeChart {
     const long = 14 + 7.2 * text.length;
     const centre = Math.max(long / 2, Math.min(wide - long / 2, x));
     group.replaceChildren(
-      element("line", { x1: x, x2: x, y1: top, y2: bottom + 24 + 22 * row }), ...dots,
+      element("line", { x1: x, x2: x, y1: top, y2: bottom }), ...dots,
       element("rect", { class: "pill", height: 20, x: centre - long / 2, y: bottom + 24 + 22 * row, width: long }),
       element("text", { class: "pill-text", x: centre, y: bottom + 38 + 22 * row }, text),
     );

@@ -14,7 +14,7 @@ from streamlit.components.v2 import component
 
 from pages.ui import sizes
 from pages.ui.charts.live_chart import SHARED
-from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.counts_store import StoredCounts
 
 HERE = Path(__file__).parent
 
@@ -94,16 +94,16 @@ def known_sizes(vocab_size: int) -> list[dict[str, Any]]:
     return [{"k": k, "label": label} for k, label in sorted(sizes.presets(vocab_size))]
 
 
-def mix_payload(key: str, counts: TokenCounts) -> dict[str, object]:
+def mix_payload(stored: StoredCounts) -> dict[str, object]:
     """One counted set for mixing in the browser: about 150 KB for 60,000 seen tokens.
 
     Args:
-        key: key of the counted set.
-        counts: the counted set.
+        stored: the counted set.
     """
+    counts = stored.counts
     ids = np.flatnonzero(counts.counts)
     return {
-        "id": key,
+        "id": stored.key,
         "tokens": counts.tokens,
         "gaps": _deflated(np.diff(ids, prepend=0).astype("<u4")),
         "counts": _deflated(counts.counts[ids].astype("<f8")),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pages.ui import demo
+from pages.ui.caching import cached
 from pages.ui.corpus import column_mapping
 from pages.ui.format import code_span
 from pages.ui.session import session
-from pages.ui.widgets import lines_of, persisted
+from pages.ui.widgets import choose_source, lines_of, persisted
 from vocabtrim_core.corpora import (
     SHAPES,
     Corpus,
@@ -25,7 +26,6 @@ from vocabtrim_core.counting.preflight import LOOKED_AT
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.wording import format_bytes
 
-SOURCES = ("Demo", "Path", "Upload", "Hub")
 SUFFIXES = ["jsonl", "ndjson", "json", "parquet", "arrow", "csv", "tsv", "gz", "zst"]
 
 
@@ -41,16 +41,10 @@ class ChosenCorpus:
 
 def choose() -> ChosenCorpus | None:
     """Draw the choice; None until there is one. InputError for what cannot be opened."""
-    source = st.segmented_control(
-        "Where from",
-        SOURCES,
-        default="Demo",
-        required=True,
-        **persisted("corpus_source"),
-    )
-    if source == "Hub":
-        return _hub()
-    paths = {"Demo": _demo, "Path": _path, "Upload": _upload}[source or "Demo"]()
+    places = {"Demo": _demo, "Path": _path, "Upload": _upload, "Hub": _hub}
+    paths = choose_source(places, "corpus_source")
+    if not isinstance(paths, list):
+        return paths
     if not paths:
         return None
     limit = _limit()
@@ -95,7 +89,7 @@ def problem(chosen: ChosenCorpus) -> InputError | None:
     return error
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the first rows")
+@cached(8, "Reading the first rows")
 def _problem(corpus: Corpus, modified: tuple[int, ...]) -> tuple[InputError | None, SkipReport]:
     try:
         return None, corpus.require_conversations(LOOKED_AT)
@@ -131,13 +125,14 @@ def _demo() -> list[str]:
 
 
 def _path() -> list[str]:
-    text = st.text_area(
-        "Files, folders or globs on this machine, one per line",
-        **persisted("corpus_paths"),
-        height=80,
-        placeholder="/data/conversations/*.jsonl.zst",
+    return lines_of(
+        st.text_area(
+            "Files, folders or globs on this machine, one per line",
+            **persisted("corpus_paths"),
+            height=80,
+            placeholder="/data/conversations/*.jsonl.zst",
+        )
     )
-    return lines_of(text)
 
 
 def _upload() -> list[str]:
@@ -177,28 +172,15 @@ def _upload() -> list[str]:
 
 
 def _hub() -> ChosenCorpus | None:
-    presets, own = DATASET_PRESETS, "another dataset"
+    presets = DATASET_PRESETS
     name = st.selectbox(
         "Dataset",
-        [*presets, own],
+        [*presets, "another dataset"],
         **persisted("hub_preset"),
         format_func=lambda n: presets[n].title if n in presets else "Another dataset",
     )
     arguments: list[str] = []
-    if name == own:
-        title = st.text_input("Id on the hub", key="hub_id", placeholder="org/name")
-        columns = st.columns(3)
-        options = (
-            ("--split", columns[0].text_input("Split", "train", key="hub_split")),
-            ("--dataset-config", columns[1].text_input("Configuration", key="hub_config")),
-            (
-                "--dataset-revision",
-                columns[2].text_input("Revision", key="hub_revision", placeholder="main"),
-            ),
-        )
-        arguments += [part for flag, value in options if value for part in (flag, value.strip())]
-        name = title.strip()
-    else:
+    if name in presets:
         preset = presets[name]
         title = preset.title
         about = f"`{preset.dataset}`, split {preset.split}, licence {preset.licence}."
@@ -210,6 +192,18 @@ def _hub() -> ChosenCorpus | None:
                 icon=":material/info:",
             )
             return None
+    else:
+        name = title = st.text_input("Id on the hub", key="hub_id", placeholder="org/name").strip()
+        split, config, revision = st.columns(3)
+        options = {
+            "--split": split.text_input("Split", "train", key="hub_split"),
+            "--dataset-config": config.text_input("Configuration", key="hub_config"),
+            "--dataset-revision": revision.text_input(
+                "Revision", key="hub_revision", placeholder="main"
+            ),
+        }
+        for flag, value in options.items():
+            arguments += [flag, value.strip()] if value else []
     st.caption("Needs internet: the rows are downloaded, then counted, in the background.")
     arguments += _limit_argument(_limit())
     return ChosenCorpus(title, None, ("--dataset", name, *arguments)) if name else None

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from pages.ui import jobpanel, state
@@ -14,6 +13,7 @@ from pages.ui.corpus.corpus_choice import ChosenCorpus
 from pages.ui.format import MEASURED, counted, plain, what_counts
 from pages.ui.router import page
 from pages.ui.session import session
+from pages.ui.tables import WHOLE, table
 from pages.ui.tokens import spec_of
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import remove_counts
@@ -34,14 +34,14 @@ SPAN_END_NAMES = {"stop": "Stop token", "template": "Template's end", "next-role
 SPAN_END_HELP = {
     "stop": "The last token that the model generates there.",
     "template": "With all that the template writes for the turn, such as the newline after the "
-    "stop token. SpecForge gives loss to it.",
+    "stop token. SpecForge computes the loss on it, too.",
     "next-role": "As Stop token; where the template writes none (GLM), with the marker of the next "
     "role, which stops the model.",
 }
 REFUSED = 1.0  # percent of conversations that a template may refuse, at first
 
 
-def options() -> dict:
+def choose_options() -> dict:
     """The rule, template and options chosen."""
     rule = st.segmented_control(
         "Rule", RULES, default="assistant", required=True, **persisted("rule")
@@ -75,7 +75,7 @@ def options() -> dict:
         placeholder="none",
     )
     refused = left.number_input(
-        "Refused at most, %",
+        "Refused conversations allowed, %",
         0.0,
         100.0,
         REFUSED,
@@ -97,78 +97,78 @@ def options() -> dict:
     }
 
 
-def arguments(tokenizer: Tokenizer, chosen: ChosenCorpus, wanted: dict) -> list[str]:
+def arguments(tokenizer: Tokenizer, chosen: ChosenCorpus, options: dict) -> list[str]:
     """The `count` command of these choices, defaults left out.
 
     Args:
         tokenizer: the tokenizer.
         chosen: the corpus.
-        wanted: what `options` returned.
+        options: what `choose_options` returned.
     """
-    argv = _command("count", tokenizer, chosen.arguments, wanted)
-    if wanted["max_length"]:
-        argv += ["--max-length", str(wanted["max_length"])]
-    if wanted["most_refused"] != REFUSED / 100:
-        argv += ["--max-refused", f"{wanted['most_refused']:g}"]
+    argv = _command("count", tokenizer, chosen.arguments, options)
+    if options["max_length"]:
+        argv += ["--max-length", str(options["max_length"])]
+    if options["most_refused"] != REFUSED / 100:
+        argv += ["--max-refused", f"{options['most_refused']:g}"]
     return argv
 
 
-def spans_command(tokenizer: Tokenizer, wanted: dict) -> list[str]:
+def spans_command(tokenizer: Tokenizer, options: dict) -> list[str]:
     """The command that shows what of the samples counts.
 
     Args:
         tokenizer: the tokenizer.
-        wanted: what `options` returned.
+        options: what `choose_options` returned.
     """
-    return _command("spans", tokenizer, (), wanted)
+    return _command("spans", tokenizer, (), options)
 
 
-def _command(verb: str, tokenizer: Tokenizer, data: Sequence[str], wanted: dict) -> list[str]:
+def _command(verb: str, tokenizer: Tokenizer, data: Sequence[str], options: dict) -> list[str]:
     spec, revision = spec_of(tokenizer.source)
     argv = [verb, "--tokenizer", spec, *data]
     argv += ["--tokenizer-revision", revision] if revision else []
     if tokenizer.vocab_size_from == BY_HAND:
         argv += ["--vocab-size", str(tokenizer.vocab_size)]
     for name, default in (("rule", "assistant"), ("span_end", "stop"), ("template", "auto")):
-        if wanted[name] != default:
-            argv += [f"--{name.replace('_', '-')}", wanted[name]]
-    argv += [] if wanted["reasoning"] else ["--no-reasoning"]
-    argv += ["--last-turn-only"] if wanted["last_turn_only"] else []
+        if options[name] != default:
+            argv += [f"--{name.replace('_', '-')}", options[name]]
+    argv += [] if options["reasoning"] else ["--no-reasoning"]
+    argv += ["--last-turn-only"] if options["last_turn_only"] else []
     return argv
 
 
-def template_of(tokenizer: Tokenizer, wanted: dict) -> ChatTemplate:
+def template_of(tokenizer: Tokenizer, options: dict) -> ChatTemplate:
     """The chosen template.
 
     Args:
         tokenizer: the tokenizer.
-        wanted: what `options` returned.
+        options: what `choose_options` returned.
 
     Raises:
         InputError: where it cannot be used with this tokenizer.
     """
-    return resolve_template(tokenizer, wanted["template"], wanted["span_end"])
+    return resolve_template(tokenizer, options["template"], options["span_end"])
 
 
-def count_button(argv: list[str], name: str, wanted: dict, *, possible: bool) -> None:
+def count_button(argv: list[str], name: str, options: dict, *, possible: bool) -> None:
     """Start the count as a background job; off while there is nothing to count.
 
     Args:
         argv: arguments of `count`.
         name: name of the corpus.
-        wanted: what `options` returned.
+        options: what `choose_options` returned.
         possible: whether there is anything to count.
     """
-    template = wanted["template"]
-    how = [what_counts(**wanted), *([] if template == "auto" else [f"template {template}"])]
-    st.button(
+    template = options["template"]
+    how = [what_counts(**options), *([] if template == "auto" else [f"template {template}"])]
+    jobpanel.start_button(
         "Count the tokens",
+        argv,
+        f"Count {name}: {', '.join(how)}",
+        possible=possible,
         type="primary",
         icon=":material/calculate:",
         key="count",
-        disabled=jobpanel.is_running(argv) or not possible,
-        on_click=jobpanel.begin,
-        args=(argv, f"Count {name}: {', '.join(how)}"),
     )
 
 
@@ -215,27 +215,26 @@ def counted_list() -> None:
     if not sets:
         st.caption("Nothing is counted yet.")
         return
-    rows = pd.DataFrame(
+    rows = [
         {
-            "Set": [s.counts.name for s in sets],
-            "Tokenizer": [s.counts.provenance.tokenizer for s in sets],
-            "Counted": [what_counts(**asdict(s.counts.provenance)) for s in sets],
-            "Template": [s.counts.provenance.template for s in sets],
-            "Tokens": [s.counts.tokens for s in sets],
-            "Distinct": [s.counts.distinct for s in sets],
-            "Conversations": [s.counts.conversations for s in sets],
-            "Key": [s.key for s in sets],
+            "Set": stored.counts.name,
+            "Tokenizer": stored.counts.provenance.tokenizer,
+            "Counted": what_counts(**asdict(stored.counts.provenance)),
+            "Template": stored.counts.provenance.template,
+            "Tokens": stored.counts.tokens,
+            "Distinct": stored.counts.distinct,
+            "Conversations": stored.counts.conversations,
+            "Key": stored.key,
         }
-    )
-    number = st.column_config.NumberColumn(format="localized")
-    picked = st.dataframe(
+        for stored in sets
+    ]
+    picked = table(
         rows,
-        hide_index=True,
+        "Counted sets of this workspace",
+        {"Tokens": WHOLE, "Distinct": WHOLE, "Conversations": WHOLE},
         key="counted",
         on_select="rerun",
         selection_mode="single-row",
-        column_config={name: number for name in ("Tokens", "Distinct", "Conversations")},
-        alt="Counted sets of this workspace",
     ).selection.rows
     if not picked:
         st.caption("Select a row to use it or to remove it.")

@@ -1,4 +1,4 @@
-"""A look before the count: counted spans, the pre-flight, the trainer beside it."""
+"""A look before the count: counted spans, the corpus check, the trainer beside it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import streamlit as st
 from pages.ui.corpus.corpus_choice import ChosenCorpus, ask_for_roles
 from pages.ui.corpus.marked_text import marked_text, span_pieces
 from pages.ui.format import ESTIMATED, MEASURED, code_span, counted, percent, plain
+from pages.ui.frame import tabs
 from vocabtrim_core.corpora.preview import Preview, preview
 from vocabtrim_core.counting.preflight import Preflight, preflight
 from vocabtrim_core.templates.chat_template import ChatTemplate, Reading
@@ -30,47 +31,51 @@ class Read(NamedTuple):
     tools: list | None
 
 
-def look(
-    tokenizer: Tokenizer, chosen: ChosenCorpus, wanted: dict, template: ChatTemplate
+def panel(
+    tokenizer: Tokenizer, chosen: ChosenCorpus, options: dict, template: ChatTemplate
 ) -> list[Read]:
-    """Conversations with their counted spans marked, and the pre-flight; returns the first one and
-    the samples.
+    """Conversations with their counted spans marked, and the corpus check.
+
+    Returns the first conversation and the samples.
 
     Args:
         tokenizer: the tokenizer.
         chosen: the corpus.
-        wanted: what `counting_form.options` returned.
+        options: what `counting_form.choose_options` returned.
         template: the chat template.
     """
-    narrower = {name: wanted[name] for name in ("reasoning", "last_turn_only")}
-    rule, length = wanted["rule"], wanted["max_length"]
+    rule, length = options["rule"], options["max_length"]
+    narrower = {name: options[name] for name in ("reasoning", "last_turn_only")}
     samples = [
         Read(sample.title, *show(template, sample, rule, **narrower), sample.messages, sample.tools)
         for sample in SAMPLES.values()
     ]
-    spans, check = st.tabs(["Counted spans", "Pre-flight"], key="look", on_change="rerun")
     previews: list[Preview] = []
     if chosen.corpus is not None:
         previews = preview(
             chosen.corpus, tokenizer, template, rule, 3, max_length=length, **narrower
         )
-    if spans.open:
-        with spans:
-            st.caption(
-                "Green is counted, ↵ is a newline at its end; the rest is what the chat template "
-                "writes around it."
-            )
-            _conversations(previews)
-            _samples(samples)
-    if check.open and chosen.corpus is None:
-        check.caption(HUB)
-    elif check.open and chosen.corpus:
-        with check, st.spinner("Reading the rows"):
+
+    def spans() -> None:
+        st.caption(
+            "Counted text is green, ↵ marks a newline at its end; the rest is what the chat "
+            "template writes around it."
+        )
+        _conversations(previews)
+        _samples(samples)
+
+    def check() -> None:
+        if chosen.corpus is None:
+            st.caption(HUB)
+            return
+        with st.spinner("Reading the rows"):
             checked = preflight(
                 chosen.corpus, tokenizer, template, rule, sample=500, max_length=length, **narrower
             )
-            ask_for_roles(chosen, checked.skipped)
-            _report(checked, wanted["most_refused"])
+        ask_for_roles(chosen, checked.skipped)
+        _report(checked, options["most_refused"])
+
+    tabs({"Counted spans": spans, "Corpus check": check}, key="look")
     own = [Read(FIRST, p.reading, p.notes, p.messages, p.tools) for p in previews[:1]]
     return own + samples
 
@@ -85,18 +90,15 @@ def _conversations(previews: list[Preview]) -> None:
         )
         alt = f"Conversation of row {conversation.row} with its counted spans"
         marked(conversation.text, conversation.spans, f"preview_{i}", alt)
-        _sentences(conversation.notes)
+        for sentence in conversation.notes:
+            st.caption(plain(sentence))
 
 
 def _samples(samples: list[Read]) -> None:
     for i, sample in enumerate(samples):
         st.caption(f"{sample.title}. {plain(' '.join(sample.notes))}")
-        marked(
-            sample.reading.text,
-            sample.reading.spans,
-            f"sample_{i}",
-            f"{sample.title}, counted spans",
-        )
+        alt = f"{sample.title}, counted spans"
+        marked(sample.reading.text, sample.reading.spans, f"sample_{i}", alt)
 
 
 def marked(text: str, spans, key: str, alt: str) -> None:
@@ -110,11 +112,6 @@ def marked(text: str, spans, key: str, alt: str) -> None:
     """
     if text:
         marked_text(span_pieces(text, spans), key=key, height=220, alt=alt)
-
-
-def _sentences(sentences: tuple[str, ...]) -> None:
-    for sentence in sentences:
-        st.caption(plain(sentence))
 
 
 def _report(checked: Preflight, most_refused: float) -> None:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import streamlit as st
 
 from pages.ui import state, tokens
 from pages.ui.corpus.marked_text import marked_text
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import counted, plain
 from pages.ui.frame import plain_errors
 from pages.ui.session import session
-from pages.ui.widgets import persisted, set_values, value_of
-from vocabtrim_core import workspace
+from pages.ui.widgets import choose_source, persisted, set_values, value_of
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import LARGEST
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import PRESETS, Tokenizer
 from vocabtrim_core.tokenizers.vocab_size import ASSUMED, known_vocab_sizes, smallest_vocab_size
-from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.uploads import write_together
 
-SOURCES = ("Bundled", "Path", "Upload", "Hub")
 # An upload is stored under these names only; what the browser calls a file never becomes a path.
 UPLOADS = (
     "tokenizer.json",
@@ -36,17 +32,9 @@ SAMPLE = "def hello(name):\n    print(f'Good morning, {name}!')"
 
 def choose() -> Tokenizer | None:
     """Draw the choice and what is known about it; None until there is one."""
-    source = st.segmented_control(
-        "Where from",
-        SOURCES,
-        default="Bundled",
-        required=True,
-        **persisted("tok_source"),
-    )
+    places = {"Bundled": _bundled, "Path": _path, "Upload": _upload, "Hub": _hub}
     with plain_errors():
-        spec, revision = {"Bundled": _bundled, "Path": _path, "Upload": _upload, "Hub": _hub}[
-            source or "Bundled"
-        ]()
+        spec, revision = choose_source(places, "tok_source")
         if not spec:
             return None
         tokenizer = tokens.load(spec, revision)
@@ -61,11 +49,7 @@ def choose() -> Tokenizer | None:
 def _with_v(tokenizer: Tokenizer, spec: str, revision: str | None) -> Tokenizer:
     """The field for the model's V where no config.json says it, with the sizes that are known."""
     key = f"model_v_{tokenizer.fingerprint[:16]}"
-    sizes, needed = (
-        known_vocab_sizes(tokenizer.backend),
-        smallest_vocab_size(tokenizer.backend),
-    )
-    if sizes:
+    if sizes := known_vocab_sizes(tokenizer.backend):
         st.pills(
             "Models with this tokenizer have V",
             sizes,
@@ -82,7 +66,7 @@ def _with_v(tokenizer: Tokenizer, spec: str, revision: str | None) -> Tokenizer:
         **persisted(key),
         placeholder=f"{tokenizer.vocab_size:,}, the tokenizer's own",
         help="The vocab_size of the model's config.json: rows of its head, and of every mapping. "
-        f"At least {needed:,}, the largest id + 1.",
+        f"At least {smallest_vocab_size(tokenizer.backend):,}, the largest id + 1.",
     )
     return tokens.load(spec, revision, int(size)) if size is not None else tokenizer
 
@@ -94,13 +78,10 @@ def _take(key: str) -> None:
 
 
 def _bundled() -> tuple[str, None]:
-    name = st.selectbox(
-        "Tokenizer",
-        list(PRESETS),
-        format_func=lambda n: f"{PRESETS[n].title}",
-        **persisted("tok_preset"),
-    )
-    return name, None
+    titles = {name: preset.title for name, preset in PRESETS.items()}
+    return st.selectbox(
+        "Tokenizer", list(titles), format_func=titles.__getitem__, **persisted("tok_preset")
+    ), None
 
 
 def _path() -> tuple[str, None]:
@@ -116,7 +97,7 @@ def _hub() -> tuple[str, str | None]:
         "Model on the hub", **persisted("tok_hub"), placeholder="Qwen/Qwen3-8B"
     )
     revision = right.text_input("Revision", **persisted("tok_revision"), placeholder="main")
-    st.caption("Needs internet. Only small text files are downloaded; no code of theirs is run.")
+    st.caption("Needs internet. Only small text files are downloaded; no code from the hub is run.")
     return hub_id.strip(), revision.strip() or None
 
 
@@ -135,32 +116,26 @@ def _upload() -> tuple[str, None]:
         raise InputError(
             f"The upload has no tokenizer.json; choose files named {', '.join(UPLOADS)}."
         )
-    digest = hashlib.sha256(b"".join(name.encode() + known[name] for name in sorted(known)))
-    folder = workspace.folder("tokenizers") / f"upload-{digest.hexdigest()[:12]}"
-    for name, content in known.items():
-        write_atomic(folder / name, content)
-    session.tok_uploaded = str(folder)
-    return str(folder), None
+    session.tok_uploaded = str(write_together("tokenizers", "upload-", known))
+    return session.tok_uploaded, None
 
 
 def _about(tokenizer: Tokenizer) -> None:
     try:
-        template = resolve_template(tokenizer).name
-        written = "its own" if template == "tokenizer" else template
+        name = resolve_template(tokenizer).name
+        template = "its own" if name == "tokenizer" else name
     except InputError:
-        state_of_template = (
-            "its own, which cannot be used" if tokenizer.chat_template else "none found"
-        )
-        written = f"{state_of_template}; choose a named one below"
+        problem = "its own, which cannot be used" if tokenizer.chat_template else "none found"
+        template = f"{problem}; choose a named one below"
     st.markdown(
         f"- V = {tokenizer.vocab_size:,} ({tokenizer.vocab_size_from}), "
         f"{len(tokenizer.specials):,} special "
         "tokens\n"
-        f"- Chat template: {written}\n- Licence: {tokenizer.licence}\n"
+        f"- Chat template: {template}\n- Licence: {tokenizer.licence}\n"
         f"- Fingerprint: `{tokenizer.fingerprint[:16]}`"
     )
     for warning in tokenizer.warnings:
-        st.warning(told(warning), icon=":material/warning:")
+        st.warning(with_labels(warning), icon=":material/warning:")
 
 
 def try_it(tokenizer: Tokenizer) -> None:
@@ -202,9 +177,6 @@ def _chosen(tokenizer: Tokenizer) -> tuple[str, np.ndarray] | None:
     ]
     if not sets:
         return None
-    by_key = {stored.key: stored for stored in sets}
-    stored = by_key.get(session.counts_key or "", sets[0])
-    curve = state.curve_of(stored.key, stored.counts)
-    settings = state.settings(curve.vocab_size)
-    tradeoff = state.tradeoff_of(settings, curve)
-    return stored.counts.name, curve.vocabulary(settings.k or tradeoff.optimum.k).t2d
+    stored = next((s for s in sets if s.key == session.counts_key), sets[0])
+    vocabulary = state.curve_of(stored).vocabulary(state.k_in_view(stored))
+    return stored.counts.name, vocabulary.t2d

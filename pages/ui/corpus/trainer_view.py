@@ -1,4 +1,4 @@
-"""What counts beside what SpecForge gives loss to."""
+"""The counted text beside the text that SpecForge computes the loss on."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ STYLE = """<style>
 </style>"""
 
 
-def beside_trainer(template: ChatTemplate, conversations: list[Read]) -> None:
-    """Which text counts and which SpecForge gives loss to, side by side, and why they differ.
+def panel(template: ChatTemplate, conversations: list[Read]) -> None:
+    """The counted text beside the text that SpecForge computes the loss on, and why they differ.
 
     Args:
         template: the chat template.
         conversations: conversations that were read.
     """
-    st.subheader("Beside SpecForge", anchor=False)
+    st.subheader("Compared with SpecForge", anchor=False)
     entries = matching_templates(template)
     if not entries:
         st.caption(
@@ -68,21 +68,17 @@ def beside_trainer(template: ChatTemplate, conversations: list[Read]) -> None:
 
 
 def _warnings(compared: list[LossComparison], names: list[str]) -> None:
-    differing = grouped_differences(compared)
-    for differing_names, sentences in differing:
+    alike = list(names)
+    for differing, sentences in grouped_differences(compared):
+        alike = [name for name in alike if name not in differing]
         st.warning(
-            f"**{plain(', '.join(differing_names))}**: {plain(' '.join(sentences))}",
+            f"**{plain(', '.join(differing))}**: {plain(' '.join(sentences))}",
             icon=":material/warning:",
         )
-    alike = [
-        name
-        for name in names
-        if not any(name in differing_names for differing_names, _ in differing)
-    ]
     if alike and compared:
         st.success(
-            f"**{plain(', '.join(alike))}**: SpecForge gives loss to the text that counts, and to "
-            "nothing else in these conversations.",
+            f"**{plain(', '.join(alike))}**: SpecForge computes the loss on the counted text and "
+            "on nothing else in these conversations.",
             icon=":material/check_circle:",
         )
 
@@ -101,4 +97,4 @@ def _pair(conversation: Read, other: LossComparison) -> None:
         st.markdown(f"**Loss in SpecForge** ({plain(other.entry.name)})")
         marked(other.text, other.spans, "beside_loss", f"{conversation.title}: loss in SpecForge")
     if other.entry.prompts:
-        st.caption("SpecForge also puts a system prompt of its own before rows that have none.")
+        st.caption("SpecForge also adds its own system prompt to rows that have none.")

@@ -1,4 +1,4 @@
-"""Buttons of Explore: pin, undo, reset, and the way out where no size can be chosen."""
+"""The decision on Explore and its buttons: use, pin, undo, reset, the way out without a size."""
 
 from __future__ import annotations
 
@@ -7,17 +7,51 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.ui import pins, state
+from pages.ui import forecasts, pins, report_forecast, report_state, state
+from pages.ui.fields import with_labels
+from pages.ui.session import session
+from vocabtrim_core.counts_store import StoredCounts
+from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import share_of
+from vocabtrim_core.selection_spec.settings import Settings
+from vocabtrim_core.tradeoff import Choice, TradeOff
+
+UNDO_STEPS = 20
 
 
-def buttons(stored, settings, tradeoff, choice) -> None:
-    """Pin, undo and reset.
+def decision_card(stored: StoredCounts, settings: Settings, tradeoff: TradeOff) -> None:
+    """The decision as on Forecast, with a button where it is another size than the one in view.
 
     Args:
         stored: the counted set in view.
         settings: the settings of the trade-off.
         tradeoff: the trade-off in view.
+    """
+    served = report_state.served_of(session.served or (), stored)
+    try:
+        acceptance, predicted = forecasts.forecast_of(
+            stored, served, tradeoff, report_forecast.assumed(), chosen_k=settings.k
+        )
+        decision = forecasts.decision_of(stored, tradeoff, acceptance, predicted, settings.k)
+    except InputError as error:
+        st.caption(f"No forecast: {with_labels(str(error))}")
+        return
+    forecasts.card(decision, tradeoff.curve.vocab_size)
+    if decision.recommended_k != decision.k:
+        st.button(
+            f"Use {decision.recommended_k:,} tokens",
+            key="use_decision",
+            on_click=state.apply,
+            args=(replace(settings, k=decision.recommended_k),),
+        )
+
+
+def buttons(stored: StoredCounts, settings: Settings, choice: Choice | None) -> None:
+    """Pin, undo and reset.
+
+    Args:
+        stored: the counted set in view.
+        settings: the settings of the trade-off.
         choice: the choice; None where no size can be chosen.
     """
     start = state.defaults(stored.counts.vocab_size)
@@ -39,8 +73,8 @@ def buttons(stored, settings, tradeoff, choice) -> None:
             icon=":material/undo:",
             type="tertiary",
             shortcut="U",
-            on_click=state.undo,
-            disabled=not state.can_undo(),
+            on_click=_undo,
+            disabled=len(session.history) < 2,
         )
         st.button(
             "Reset",
@@ -53,7 +87,23 @@ def buttons(stored, settings, tradeoff, choice) -> None:
         )
 
 
-def way_out(settings, tradeoff) -> None:
+def remember(settings: Settings) -> None:
+    """Note the settings as the latest step; the last 20 are kept for undo.
+
+    Args:
+        settings: the settings of the trade-off.
+    """
+    if session.history[-1:] != (settings,):
+        session.history = (*session.history, settings)[-UNDO_STEPS - 1 :]
+
+
+def _undo() -> None:
+    if len(session.history) > 1:
+        session.history = session.history[:-1]
+        state.apply(session.history[-1])
+
+
+def recover(settings: Settings, tradeoff: TradeOff | None) -> None:
     """The button that puts right what leaves no size to choose: crossed bounds, or the floor.
 
     Args:

@@ -88,7 +88,7 @@ def controls(vocab_size: int) -> Settings:
             key="preset",
             on_change=_preset_picked,
             help="From the paper, with Llama 3.1's tokenizer: 13,264 general, 6,521 named entity "
-            "recognition, 4,380 function calling. 32,000 is common in shipped EAGLE-3 heads.",
+            "recognition, 4,380 function calling. 32,000 is typical of EAGLE-3 heads.",
         )
     st.segmented_control(
         "Size axis", ["log", "linear"], default="log", **linked("x"), required=True
@@ -136,7 +136,7 @@ def _draft(vocab_size: int) -> None:
     low.number_input("Smallest k", 1, vocab_size, 1, **linked("kmin"))
     high.number_input("Largest k", 1, vocab_size, None, **linked("kmax"), placeholder="all")
     uploaded = st.file_uploader(
-        "A config.json of your own",
+        "Custom config.json",
         "json",
         max_upload_size=1,
         key="draft_file",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import format
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.plots import draw, palette
 from pages.ui.session import session
 from vocabtrim_core import figures
@@ -75,17 +75,15 @@ def landscape(tradeoff: TradeOff) -> None:
     left, right = st.columns([1.2, 1], gap="large")
     with left:
         here = (tradeoff.alpha, tradeoff.floor) if tradeoff.floor >= 0.5 else None
-        dot = "; the dot is where the sliders stand" if here else ""
+        dot = "; the dot marks the settings in view" if here else ""
         st.markdown(
             f"**Best utility for every alpha and floor** {format.ESTIMATED}  \n"
-            f"Lines join equal best sizes{dot}."
+            f"Lines connect equal best sizes{dot}."
         )
         figure = figures.landscape_figure(figures.landscape_info(tradeoff), here, palette())
         draw(figure, "landscape", "Best utility over alpha and coverage floor")
         if not here:
-            st.caption(
-                "The floor now stands under 50%, below this picture, where it changes little."
-            )
+            st.caption("The floor is below 50%, outside this chart, where it changes little.")
     with right:
         st.markdown(
             f"**Best size along alpha** {format.ESTIMATED}  \n"
@@ -94,6 +92,6 @@ def landscape(tradeoff: TradeOff) -> None:
         try:
             path = figures.alpha_path_info(tradeoff)
         except InputError as error:
-            st.warning(told(str(error)), icon=":material/warning:")
+            st.warning(with_labels(str(error)), icon=":material/warning:")
             return
         draw(figures.alpha_path_figure(path, palette()), "alpha_path", "Best size against alpha")

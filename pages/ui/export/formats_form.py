@@ -56,7 +56,7 @@ def choose_formats(k: int) -> list[str]:
                     st.caption(WHOLE)
                 st.caption(
                     f"{texts['how']} Holds {MEANING[form.semantics]}, {ORDER[form.order]}. "
-                    f"Check: {PROOFS[form.proof]}."
+                    f"{PROOFS[form.proof].capitalize()}."
                     + (f" Served by {form.served}." if form.served else "")
                 )
                 with st.expander("Flags, limits, how it was checked", type="compact"):

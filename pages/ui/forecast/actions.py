@@ -19,7 +19,7 @@ def use_on_explore(settings: Settings) -> None:
     Args:
         settings: the settings that Explore takes over.
     """
-    state.bring(settings)
+    state.restore(settings)
     st.switch_page(page_of("explore"), query_params=to_query(settings))
 
 

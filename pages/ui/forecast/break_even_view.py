@@ -54,7 +54,7 @@ def _rows(
     covered = float(acceptance.model.coverage[answer.k - 1])
     band = expected(*gain)
     rows = [_row(plain(text.counts.name), acceptance.basis, covered, least, band)]
-    responses = eval_sets.responses_of(text.key, text.counts)
+    responses = eval_sets.responses_of(text)
     if responses is not None and responses.domains:
         kept = answer.tradeoff.curve.vocabulary(answer.k).t2d
         rows += [

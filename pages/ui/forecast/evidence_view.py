@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import plots
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.forecast.assumptions_form import Assumed
 from pages.ui.forecast.forecast_view import ForecastAnswer
 from pages.ui.format import ESTIMATED, FROM_PAPER, plain
@@ -33,7 +33,7 @@ def streams(answer: ForecastAnswer, assumed: Assumed) -> None:
     try:
         points = gains_by_streams(assumed.settings, architecture, answer.acceptance, answer.k, size)
     except InputError as error:
-        st.info(told(str(error)), icon=":material/groups:")
+        st.info(with_labels(str(error)), icon=":material/groups:")
         return
     st.markdown(
         f"Gain of {answer.k:,} over all {size:,} tokens with more sequences at once, at "
@@ -43,7 +43,7 @@ def streams(answer: ForecastAnswer, assumed: Assumed) -> None:
     plots.draw(figures.streams_figure(points, plots.palette()), "streams", alt)
     for point in points:
         if point.reason:
-            st.caption(f"{point.streams} sequences: {told(point.reason)}")
+            st.caption(f"{point.streams} sequences: {with_labels(point.reason)}")
             break
 
 
@@ -94,7 +94,7 @@ def evidence() -> None:
             try:
                 rows += parse(uploaded.getvalue().decode("utf-8-sig"), uploaded.name)
             except (InputError, UnicodeDecodeError) as error:
-                st.error(told(str(error)))
+                st.error(with_labels(str(error)))
     chosen = {"kind": kind, "head": head_kind, "device": device}
     wanted = {name: value for name, value in chosen.items() if value != ALL}
     checked = [check(row) for row in select(rows, **wanted)]

@@ -55,16 +55,16 @@ def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> ForecastAns
         assumed: what the forecast assumes.
         k: size of the draft vocabulary, in tokens.
     """
-    curve = state.curve_of(stored.key, stored.counts)
-    tradeoff = state.tradeoff_of(state.settings(curve.vocab_size), curve)
-    k = min(k, curve.vocab_size) if k else state.settings(curve.vocab_size).k
+    tradeoff = state.tradeoff_in_view(stored)
+    size = tradeoff.curve.vocab_size
+    k = min(k, size) if k else state.settings(size).k
     basis, predicted = forecasts.forecast_of(
         stored,
         assumed.served,
         tradeoff,
         assumed.settings,
         assumed.cycles(tradeoff.architecture),
-        _baseline(curve.vocab_size),
+        _baseline(size),
         k,
     )
     decision = forecasts.decision_of(stored, tradeoff, basis, predicted, k)

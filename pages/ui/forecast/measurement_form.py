@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import MEASURED
 from pages.ui.router import page as page_of
 from pages.ui.widgets import drop_stale, persisted, set_values
@@ -132,7 +132,7 @@ def _keep(files, ks: str | None, vocab_size: int) -> None:
             save_once(imported) for imported in _read(files, tuple((ks or "").split()), vocab_size)
         ]
     except InputError as error:
-        st.toast(told(str(error)), icon=":material/error:")
+        st.toast(with_labels(str(error)), icon=":material/error:")
     else:
         set_values({"calibrated_on": stored[-1].key})
 

@@ -1,4 +1,4 @@
-"""Dynamic head room: missing tokens that already stand in the context; the command `context`."""
+"""Dynamic headroom: missing tokens that already stand in the context; the command `context`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui import eval_sets, jobpanel, plots
+from pages.ui import jobpanel, plots
 from pages.ui.format import IN_SAMPLE_BADGE, MEASURED, percent, plain
 from pages.ui.frame import shell
-from pages.ui.generalize import coverage_data
-from pages.ui.vocabularies import InView
+from pages.ui.generalize.evaluation import Evaluation
 from pages.ui.widgets import drop_stale, persisted, value_of
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import context_reuse as figures
@@ -30,43 +29,38 @@ ONLY_COUNT = ("--max-length", "--max-refused")  # options with a value that `con
 TEXT = "context_of"
 
 
-def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> None:
+def panel(evaluation: Evaluation) -> None:
     """Everything of this section.
 
     Args:
-        view: the vocabulary in view.
-        chooser: the counted set that the vocabulary is chosen on.
-        others: other counted sets that it is measured on.
+        evaluation: the vocabulary in view and the sets it is measured on.
     """
-    names = eval_sets.names_of([chooser, *others])
+    names = evaluation.names
     drop_stale(TEXT, names)
     st.selectbox("Conversations of", list(names), format_func=names.__getitem__, **persisted(TEXT))
     st.markdown(WHY)
-    stored = _looked_at(chooser, others)
-    argv = arguments(view, chooser, others)
+    stored, argv = _looked_at(evaluation), arguments(evaluation)
     if _reading(stored) is None:
         st.info(UNKNOWN.format(name=plain(names[stored.key])), icon=":material/terminal:")
         shell(argv)
         return
-    finished = next((job for job in jobpanel.of_command(argv) if job.state == "done"), None)
-    result = (finished.result() or {}) if finished else {}
+    result = jobpanel.result_of(argv)
     if "curve" in result:
-        _result(result, in_sample=stored.key in coverage_data.chosen_on(view, chooser))
+        _result(result, in_sample=stored.key in evaluation.chosen_on)
         return
-    st.button(
+    jobpanel.start_button(
         "Look for missing tokens in the context",
+        argv,
+        f"Missing tokens in the context of {stored.counts.name}",
         type="primary",
         icon=":material/manage_search:",
         key="context_start",
-        disabled=jobpanel.is_running(argv),
-        on_click=jobpanel.begin,
-        args=(argv, f"Missing tokens in the context of {stored.counts.name}"),
     )
     jobpanel.watch_command(argv, "context")
 
 
-def _looked_at(chooser: StoredCounts, others: list[StoredCounts]) -> StoredCounts:
-    return next((each for each in others if each.key == value_of(TEXT)), chooser)
+def _looked_at(evaluation: Evaluation) -> StoredCounts:
+    return next((s for s in evaluation.sets if s.key == value_of(TEXT)), evaluation.chooser)
 
 
 def _reading(stored: StoredCounts) -> list[str] | None:
@@ -93,10 +87,10 @@ def _result(result: dict[str, Any], *, in_sample: bool) -> None:
     if not result["missing"]:
         return
     first, *wider, everything = result["windows"]
-    found = (f"{percent(row['share'])} in the last {row['window']:,}" for row in wider)
+    in_wider = (f"{percent(row['share'])} in the last {row['window']:,}" for row in wider)
     st.markdown(
         f"{percent(first['share'])} of the missing tokens stand in the last {first['window']:,} "
-        f"tokens of context, {', '.join(found)}, and {percent(everything['share'])} anywhere "
+        f"tokens of context, {', '.join(in_wider)}, and {percent(everything['share'])} anywhere "
         f"before. List and whole context cover "
         f"{percent(everything['coverage'], 2)} {badge}."
     )
@@ -112,18 +106,16 @@ def _result(result: dict[str, Any], *, in_sample: bool) -> None:
         st.caption(f"{plain(remark)}.")
 
 
-def arguments(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> list[str]:
+def arguments(evaluation: Evaluation) -> list[str]:
     """The same as a command.
 
     Args:
-        view: the vocabulary in view.
-        chooser: the counted set that the vocabulary is chosen on.
-        others: other counted sets that it is measured on.
+        evaluation: the vocabulary in view and the sets it is measured on.
     """
-    stored = _looked_at(chooser, others)
+    stored, view = _looked_at(evaluation), evaluation.view
     about = stored.counts.provenance
     reading = _reading(stored) or [
         *("--tokenizer", about.tokenizer, "--data", "CONVERSATIONS", "--rule", about.rule)
     ]
-    ordered_by = [] if view.own and view.own.foreign else ["--counts", chooser.key]
+    ordered_by = [] if view.own and view.own.foreign else ["--counts", evaluation.chooser.key]
     return ["context", *reading, *ordered_by, *view.arguments()]

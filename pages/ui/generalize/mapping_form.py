@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import streamlit as st
 
+from pages.ui.caching import cached
 from pages.ui.frame import plain_errors
 from pages.ui.session import session
 from pages.ui.warmup import freeze
-from pages.ui.widgets import persisted
-from vocabtrim_core import workspace
+from pages.ui.widgets import choose_source, persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings.files import READERS
 from vocabtrim_core.mappings.imported import ImportedMapping, import_mapping_for
-from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.uploads import write_together
 
 CAP_MB = 50
 KINDS = (
@@ -25,9 +24,9 @@ KINDS = (
 )
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the mapping")
-def _load(path: str, changed: float, key: str, _counts) -> ImportedMapping:
-    mapping = import_mapping_for(path, _counts)
+@cached(8, "Reading the mapping")
+def _load(path: str, changed: float, chooser: StoredCounts) -> ImportedMapping:
+    mapping = import_mapping_for(path, chooser.counts)
     freeze()  # a .pt file imports torch
     return mapping
 
@@ -43,25 +42,24 @@ def read(path: Path, chooser: StoredCounts) -> ImportedMapping:
         InputError: where it cannot be read, or belongs to another tokenizer.
     """
     changed = path.stat().st_mtime if path.exists() else 0.0
-    return _load(str(path), changed, chooser.key, chooser.counts)
+    return _load(str(path), changed, chooser)
 
 
 def choose() -> Path | None:
     """The path of the mapping; uploads are stored under names of ours."""
-    source = st.segmented_control(
-        "Where from",
-        ("Path", "Upload"),
-        default="Path",
-        required=True,
-        **persisted("mapping_source"),
-    )
-    if source == "Path":
-        text = st.text_input(
-            "File or folder on this machine",
-            **persisted("mapping_path"),
-            placeholder="/models/eagle3-draft/vocab_mapping.pt",
-        )
-        return Path(text.strip()).expanduser() if text and text.strip() else None
+    return choose_source({"Path": _path, "Upload": _upload}, "mapping_source")
+
+
+def _path() -> Path | None:
+    text = st.text_input(
+        "File or folder on this machine",
+        **persisted("mapping_path"),
+        placeholder="/models/eagle3-draft/vocab_mapping.pt",
+    ).strip()
+    return Path(text).expanduser() if text else None
+
+
+def _upload() -> Path | None:
     files = st.file_uploader(
         "One file, or d2t and t2d together",
         [suffix[1:] for suffix in READERS],
@@ -71,10 +69,8 @@ def choose() -> Path | None:
     )
     if files:
         with plain_errors():
-            stored = store([(file.name, file.getvalue()) for file in files])
-            session.mapping_upload = str(stored)
-    uploaded = session.mapping_upload
-    return Path(uploaded) if uploaded else None
+            session.mapping_upload = str(store([(file.name, file.getvalue()) for file in files]))
+    return Path(session.mapping_upload) if session.mapping_upload else None
 
 
 def store(files: list[tuple[str, bytes]]) -> Path:
@@ -101,8 +97,4 @@ def store(files: list[tuple[str, bytes]]) -> Path:
             )
         part = next((part for part in ("d2t", "t2d") if part in label.lower()), "mapping")
         named[part + suffix] = content
-    digest = hashlib.sha256(b"".join(name.encode() + named[name] for name in sorted(named)))
-    folder = workspace.folder("mappings") / digest.hexdigest()[:16]
-    for name, content in named.items():
-        write_atomic(folder / name, content)
-    return folder / min(named)  # d2t before mapping before t2d
+    return write_together("mappings", "", named) / min(named)  # d2t before mapping before t2d

@@ -2,71 +2,73 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from pages.ui import eval_sets, plots, vocabularies
-from pages.ui.format import ESTIMATED, MEASURED, megabytes, percent, plain, visible
+from pages.ui.caching import cached
+from pages.ui.format import ESTIMATED, MEASURED, megabytes, percent, plain, visible, with_sign
+from pages.ui.generalize.evaluation import Evaluation
 from pages.ui.session import session
-from pages.ui.vocabularies import InView
+from pages.ui.tables import WHOLE, table
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.figures import missing as figures
 from vocabtrim_core.generalization.missing import Example, Missing, add_tokens, examples, missing
 from vocabtrim_core.tokenizers.kinds import token_kinds
+from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+from vocabtrim_core.vocabulary import DraftVocabulary
 
 ROWS = 300
 NO_TOKENIZER = (
-    "The tokenizer of this set is not at hand, so its tokens show as ids and without kinds; choose "
-    "it on the Corpus page."
+    "The tokenizer of this set is not available here, so its tokens show as ids and without kinds; "
+    "choose it on the Corpus page."
 )
 
 
-@st.cache_resource(max_entries=12, show_spinner="Sorting the missing tokens")
-def find(key: str, sha: str, _counts, _vocabulary, _tokenizer) -> Missing:
+@cached(12, "Sorting the missing tokens")
+def missing_tokens(
+    stored: StoredCounts, vocabulary: DraftVocabulary, tokenizer: Tokenizer | None
+) -> Missing:
     """The missing tokens of one set, grouped where the tokenizer is at hand.
 
     Args:
-        key: key of the counted set.
-        sha: sha256 of the vocabulary, for the cache.
-        _counts: the counted set; `key` stands for it in the cache.
-        _vocabulary: the vocabulary.
-        _tokenizer: the tokenizer of these counts.
+        stored: the counted set.
+        vocabulary: the vocabulary.
+        tokenizer: the tokenizer of these counts.
     """
-    return missing(_counts, _vocabulary, token_kinds(_tokenizer) if _tokenizer else None)
+    return missing(stored.counts, vocabulary, token_kinds(tokenizer) if tokenizer else None)
 
 
-@st.cache_resource(max_entries=12, show_spinner="Looking for examples")
-def shown(key: str, sha: str, _counts, _found: Missing, _tokenizer) -> dict[int, Example]:
-    """One occurrence of each token of the table.
+@cached(12, "Looking for examples")
+def examples_of(
+    stored: StoredCounts, vocabulary: DraftVocabulary, tokenizer: Tokenizer | None
+) -> dict[int, Example]:
+    """One occurrence of each missing token of the table.
 
     Args:
-        key: key of the counted set.
-        sha: sha256 of the vocabulary, for the cache.
-        _counts: the counted set; `key` stands for it in the cache.
-        _found: the missing tokens.
-        _tokenizer: the tokenizer of these counts.
+        stored: the counted set.
+        vocabulary: the vocabulary.
+        tokenizer: the tokenizer of these counts.
     """
-    responses = eval_sets.responses_of(key, _counts)
-    if responses is None or _tokenizer is None:
+    responses = eval_sets.responses_of(stored)
+    if responses is None or tokenizer is None:
         return {}
-    occurrences = examples(responses, _found.ids[:ROWS], _tokenizer, 1)
+    ids = missing_tokens(stored, vocabulary, tokenizer).ids[:ROWS]
+    occurrences = examples(responses, ids, tokenizer, 1)
     return {i: of_token[0] for i, of_token in occurrences.items() if of_token}
 
 
-def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> None:
+def panel(evaluation: Evaluation) -> None:
     """Everything of this section.
 
     Args:
-        view: the vocabulary in view.
-        chooser: the counted set that the vocabulary is chosen on.
-        others: other counted sets that it is measured on.
+        evaluation: the vocabulary in view and the sets it is measured on.
     """
-    sets = [chooser, *others]
-    names, by_key = eval_sets.names_of(sets), {stored.key: stored for stored in sets}
+    vocabulary, names = evaluation.view.vocabulary, evaluation.names
+    by_key = {stored.key: stored for stored in evaluation.sets}
     if session.missing_of not in by_key:
-        worst = min(sets, key=lambda s: coverage_on(view.vocabulary, s.counts).coverage)
+        worst = min(evaluation.sets, key=lambda s: coverage_on(vocabulary, s.counts).coverage)
         session.missing_of = worst.key
     key = st.selectbox(
         "What is missing from",
@@ -74,17 +76,14 @@ def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> No
         format_func=names.__getitem__,
         **persisted("missing_of"),
     )
-    stored, sha = by_key[key], view.vocabulary.sha256
+    stored, name = by_key[key], plain(names[key])
     tokenizer = eval_sets.tokenizer_of(stored.counts)
-    lost = find(key, sha, stored.counts, view.vocabulary, tokenizer)
+    lost = missing_tokens(stored, vocabulary, tokenizer)
     if not len(lost.ids):
-        st.success(
-            f"Nothing: every token of {plain(names[key])} is kept.",
-            icon=":material/check_circle:",
-        )
+        st.success(f"Nothing: every token of {name} is kept.", icon=":material/check_circle:")
         return
     st.markdown(
-        f"{len(lost.ids):,} tokens of {plain(names[key])} are not in the vocabulary; they make up "
+        f"{len(lost.ids):,} tokens of {name} are not in the vocabulary; they make up "
         f"{percent(lost.share, 2)} of its tokens. {MEASURED}"
     )
     left, right = st.columns([1, 1.45], gap="large")
@@ -96,42 +95,40 @@ def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> No
         else:
             st.caption(NO_TOKENIZER)
     with right:
-        picked = _table(lost, stored, sha, tokenizer)
+        picked = _table(lost, stored, vocabulary, tokenizer)
         if picked:
-            _adding(view, sets, picked)
+            _adding(evaluation, picked)
         else:
             st.caption("Tick rows to see what adding those tokens would change.")
 
 
-def _table(lost: Missing, stored: StoredCounts, sha: str, tokenizer) -> list[int]:
+def _table(
+    lost: Missing, stored: StoredCounts, vocabulary: DraftVocabulary, tokenizer: Tokenizer | None
+) -> list[int]:
     ids, counts = lost.ids[:ROWS], lost.counts[:ROWS]
     kinds = token_kinds(tokenizer) if tokenizer else None
-    in_context = shown(stored.key, sha, stored.counts, lost, tokenizer)
-    frame = pd.DataFrame(
+    in_context = examples_of(stored, vocabulary, tokenizer)
+    columns = {
+        "Token": [visible(t) for t in tokenizer.tokens(ids)] if tokenizer else map(str, ids),
+        "Count": counts,
+        "Share": 100 * counts / lost.tokens,
+        "Kind": [kinds.name(int(i)) for i in ids] if kinds else None,
+        "In context": [_context(in_context.get(int(i))) for i in ids],
+        "Id": ids,
+    }
+    picked = table(
+        columns,
+        "The most frequent missing tokens",
         {
-            "Token": [visible(t) for t in tokenizer.tokens(ids)] if tokenizer else map(str, ids),
-            "Count": counts,
-            "Share": 100 * counts / lost.tokens,
-            "Kind": [kinds.name(int(i)) for i in ids] if kinds else None,
-            "In context": [_context(in_context.get(int(i))) for i in ids],
-            "Id": ids,
-        }
-    )
-    number = st.column_config.NumberColumn
-    picked = st.dataframe(
-        frame,
-        hide_index=True,
-        key=f"missing_{stored.key}_{sha[:8]}",
-        on_select="rerun",
-        height=360,
-        selection_mode="multi-row",
-        alt="The most frequent missing tokens",
-        column_config={
-            "Count": number(format="localized"),
-            "Share": number(format="%.4f%%", help="of the set's tokens"),
+            "Count": WHOLE,
+            "Share": ("%.4f%%", "of the set's tokens"),
             "Kind": st.column_config.TextColumn(width=140),
             "In context": st.column_config.TextColumn(width="large"),
         },
+        key=f"missing_{stored.key}_{vocabulary.sha256[:8]}",
+        on_select="rerun",
+        height=360,
+        selection_mode="multi-row",
     ).selection.rows
     if len(lost.ids) > ROWS:
         st.caption(f"The {ROWS:,} most frequent of {len(lost.ids):,}.")
@@ -144,12 +141,11 @@ def _context(example: Example | None) -> str:
     return f"{visible(example.before)}⟦{visible(example.token)}⟧{visible(example.after)}"
 
 
-def _adding(view: InView, sets: list[StoredCounts], ids: list[int]) -> None:
+def _adding(evaluation: Evaluation, ids: list[int]) -> None:
     """What the ticked tokens change, and the button that keeps them."""
-    shape = view.architecture
-    alpha = view.tradeoff.alpha
+    view, sets, names = evaluation.view, evaluation.sets, list(evaluation.names.values())
+    shape, alpha = view.architecture, view.tradeoff.alpha
     grown = add_tokens(view.vocabulary, ids, [s.counts for s in sets], shape, alpha)
-    names = list(eval_sets.names_of(sets).values())
     with st.container(border=True):
         added_bytes = shape.head_bytes(len(grown.vocabulary)) - shape.head_bytes(
             len(view.vocabulary)
@@ -162,27 +158,16 @@ def _adding(view: InView, sets: list[StoredCounts], ids: list[int]) -> None:
             f"by {megabytes(added_bytes)}, the FLOPs saved per step go from "
             f"{percent(cost.before, 3)} to "
             f"{percent(cost.after, 3)} {ESTIMATED}, utility on {plain(names[0])} changes by "
-            f"{utility.after - utility.before:+.5f} at alpha {alpha:g}."
+            f"{with_sign(utility.after - utility.before, '.5f')} at alpha {alpha:g}."
         )
-        gains = pd.DataFrame(
-            {
-                "Set": names,
-                "Coverage now": [100 * change.before for change in grown.coverage],
-                "With them": [100 * change.after for change in grown.coverage],
-                "Gain": [100 * (change.after - change.before) for change in grown.coverage],
-            }
-        )
-        number = st.column_config.NumberColumn
-        st.dataframe(
-            gains,
-            hide_index=True,
-            alt="Coverage before and after",
-            column_config={
-                "Coverage now": number(format="%.3f%%"),
-                "With them": number(format="%.3f%%"),
-                "Gain": number(format="%+.4f pt"),
-            },
-        )
+        gains = {
+            "Set": names,
+            "Coverage now": [100 * change.before for change in grown.coverage],
+            "With them": [100 * change.after for change in grown.coverage],
+            "Gain": [100 * (change.after - change.before) for change in grown.coverage],
+        }
+        formats = {"Coverage now": "%.3f%%", "With them": "%.3f%%", "Gain": "%+.4f pt"}
+        table(gains, "Coverage before and after", formats)
         st.button(
             "Add these to the vocabulary",
             type="primary",
@@ -199,16 +184,13 @@ def _keep(chooser: StoredCounts, ids: list[int]) -> None:
     vocabularies.keep_user_tokens(chooser.counts, sorted(own_ids))
     if session.kind_in_view == "choice":
         session.kind_in_view = "grown"
-    st.toast(f"{len(own_ids):,} tokens of yours are always kept.")
+    st.toast(f"Your {len(own_ids):,} tokens are always kept.")
 
 
-def arguments(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> list[str]:
+def arguments(evaluation: Evaluation) -> list[str]:
     """The same as a command.
 
     Args:
-        view: the vocabulary in view.
-        chooser: the counted set that the vocabulary is chosen on.
-        others: other counted sets that it is measured on.
+        evaluation: the vocabulary in view and the sets it is measured on.
     """
-    on = ["--on", *(other.key for other in others)] if others else []
-    return ["coverage", chooser.key, *view.arguments(), *on, "--missing", "50"]
+    return [*evaluation.arguments(), "--missing", "50"]

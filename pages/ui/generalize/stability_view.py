@@ -5,13 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import eval_sets, jobpanel, plots, state
+from pages.ui.caching import cached
 from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, MEASURED, percent, plain
-from pages.ui.generalize import coverage_data
+from pages.ui.generalize.evaluation import Evaluation, unseen
 from pages.ui.vocabularies import InView
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import stability as figures
 from vocabtrim_core.generalization.uncertainty import Optimism, optimism
-from vocabtrim_core.jobs import control as jobs
 
 WHY = (
     "k* is chosen again from many smaller samples of your conversations, and from random halves of "
@@ -19,59 +19,55 @@ WHY = (
 )
 
 
-@st.cache_resource(max_entries=6, show_spinner="Choosing on one half, measuring on the other")
-def halves(key: str, _counts) -> Optimism | None:
+@cached(6, "Choosing on one half, measuring on the other")
+def halves(stored: StoredCounts) -> Optimism | None:
     """In-sample against held-out coverage; None without responses.
 
     Args:
-        key: key of the counted set.
-        _counts: the counted set; `key` stands for it in the cache.
+        stored: the counted set.
     """
-    responses = eval_sets.responses_of(key, _counts)
+    responses = eval_sets.responses_of(stored)
     if responses is None or responses.conversations < 2:
         return None
     return optimism(responses, repeats=6)
 
 
-def arguments(stored: StoredCounts) -> list[str]:
+def arguments(evaluation: Evaluation) -> list[str]:
     """The command of the trade-off as Explore has it.
 
     Args:
-        stored: the counted set in view.
+        evaluation: the vocabulary in view and the sets it is measured on.
     """
+    stored = evaluation.chooser
     return ["stability", stored.key, *state.arguments(state.settings(stored.counts.vocab_size))]
 
 
-def panel(view: InView, stored: StoredCounts) -> None:
+def panel(evaluation: Evaluation) -> None:
     """Everything of this section.
 
     Args:
-        view: the vocabulary in view.
-        stored: the counted set in view.
+        evaluation: the vocabulary in view and the sets it is measured on.
     """
-    argv = arguments(stored)
-
-    finished = next((job for job in jobpanel.of_command(argv) if job.state == "done"), None)
-    result = (finished.result() or {}) if finished else {}
+    stored, argv = evaluation.chooser, arguments(evaluation)
+    result = jobpanel.result_of(argv)
     left, right = st.columns([1.25, 1], gap="large")
     with left:
         if "samples" in result:
             _result(result)
         else:
             st.markdown(WHY)
-            if st.button(
+            jobpanel.start_button(
                 "Measure how stable k* is",
+                argv,
+                f"Stability of k* on {stored.counts.name}",
                 type="primary",
                 icon=":material/query_stats:",
                 key="stability_start",
-                disabled=jobpanel.is_running(argv),
-            ):
-                jobs.start(argv, f"Stability of k* on {stored.counts.name}")
-                st.rerun()
+            )
             jobpanel.watch_command(argv, "stability")
     with right:
         _unseen(stored, result)
-        _optimism(view, stored)
+        _optimism(evaluation.view, stored)
 
 
 def _result(result: dict) -> None:
@@ -87,14 +83,15 @@ def _result(result: dict) -> None:
 
 
 def _unseen(stored: StoredCounts, result: dict) -> None:
-    said = coverage_data.unseen(stored.key, stored.counts).words(stored.counts.name)
-    text = f"**Not seen yet.** {plain(said)} {ESTIMATED}"
+    # The badge says that it is estimated.
+    share_unseen = unseen(stored).words(stored.counts.name).replace(" (estimated).", ".")
+    text = f"**Not seen yet.** {plain(share_unseen)} {ESTIMATED}"
     if "held_out" in result:
         value, low, high = (result["held_out"][name] for name in ("value", "low", "high"))
         between = "" if low is None else f" ({percent(low, 2)} to {percent(high, 2)})"
         text += (
-            f"  \n**Held out.** C(k\\*) is {percent(value, 2)}{between} on conversations that had "
-            f"no part {MEASURED}; in sample {percent(result['coverage'], 2)}."
+            f"  \n**Held out.** C(k\\*) is {percent(value, 2)}{between} on held-out "
+            f"conversations {MEASURED}; in sample {percent(result['coverage'], 2)}."
         )
     elif result:
         text += f"  \nC(k\\*) is {percent(result['coverage'], 2)} {IN_SAMPLE_BADGE}."
@@ -102,7 +99,7 @@ def _unseen(stored: StoredCounts, result: dict) -> None:
 
 
 def _optimism(view: InView, stored: StoredCounts) -> None:
-    gap = halves(stored.key, stored.counts)
+    gap = halves(stored)
     if gap is None:
         st.caption(
             "The gap between in-sample and held-out coverage needs the answers themselves; count "

@@ -25,7 +25,7 @@ MULTIPLES = (1, 64, 128, 256, 512)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wanted:
+class TailorRequest:
     """What the controls ask for. keep, drop: lists of tokens beside the mix's named sets."""
 
     mix: Mix
@@ -88,8 +88,8 @@ def weights_of(sets: list[StoredCounts]) -> tuple[int, ...]:
 
 def wishes(
     sets: list[StoredCounts], tokenizer: Tokenizer | None, weights: tuple[int, ...]
-) -> tuple[dict, Wanted]:
-    """The toggles with places for their prices, and what all controls ask for.
+) -> tuple[dict, TailorRequest]:
+    """The toggles with places for their costs, and what all controls ask for.
 
     Args:
         sets: the counted sets to mix.
@@ -100,13 +100,14 @@ def wishes(
     places, on = {}, []
     if tokenizer is None:
         st.caption(
-            "Named sets of tokens need the tokenizer, which is not at hand; choose it on "
+            "Named sets of tokens need the tokenizer, which is not available here; choose it on "
             "the Corpus page."
         )
     else:
-        columns = st.columns(4, gap="medium")
-        for i, entry in enumerate(SETS.values()):
-            with columns[i % 4].container(gap=None):
+        rows = range(0, len(SETS), 4)
+        cells = [cell for _ in rows for cell in st.columns(4, gap="medium")]
+        for cell, entry in zip(cells, SETS.values(), strict=False):
+            with cell.container(gap=None):
                 if st.toggle(entry.title, **persisted(protect_key(entry.name)), help=entry.why):
                     on.append(entry.name)
                 places[entry.name] = st.empty()
@@ -137,22 +138,22 @@ def wishes(
         )
     keys = tuple(stored.key for stored in sets)
     mix = Mix(keys, weights, tuple(on), scripts, share_of(every) if every else None)
-    return places, Wanted(mix, keep, drop, multiple)
+    return places, TailorRequest(mix, keep, drop, multiple)
 
 
 def _lists(stored: StoredCounts, tokenizer: Tokenizer | None) -> tuple[Path | None, Path | None]:
     """Files of the user's own tokens and of those to leave out."""
-    mine = vocabularies.user_tokens(stored.counts)
+    own_tokens = vocabularies.user_tokens(stored.counts)
     hint = "one per line: a text, or an id"
-    with st.expander("Tokens of your own", expanded=bool(mine)):
+    with st.expander("Custom tokens", expanded=bool(own_tokens)):
         keep = st.text_area("Keep", **persisted("keep_list"), placeholder=hint, height=80)
-        if mine:
-            st.caption(f"And {len(mine):,} tokens that you added under Missing tokens.")
+        if own_tokens:
+            st.caption(f"And {len(own_tokens):,} tokens that you added under Missing tokens.")
             st.button(
-                "Forget those", key="forget_own", type="tertiary", on_click=_forget, args=(stored,)
+                "Remove them", key="forget_own", type="tertiary", on_click=_forget, args=(stored,)
             )
         drop = st.text_area("Leave out", **persisted("drop_list"), placeholder=hint, height=80)
-    return _file([*mine, *_entries(keep)]), _file(_entries(drop))
+    return _file([*own_tokens, *_entries(keep)]), _file(_entries(drop))
 
 
 def _forget(stored: StoredCounts) -> None:
@@ -197,17 +198,17 @@ def _scripts(tokenizer: Tokenizer | None) -> tuple[tuple[str, int], ...]:
         )
 
 
-def arguments(sets: list[StoredCounts], wanted: Wanted) -> list[str]:
+def arguments(sets: list[StoredCounts], request: TailorRequest) -> list[str]:
     """The same as a command.
 
     Args:
         sets: the counted sets to mix.
-        wanted: what the controls ask for.
+        request: what the controls ask for.
     """
-    mix, settings = wanted.mix, state.settings(sets[0].counts.vocab_size)
-    if wanted.keep:
-        mix = replace(mix, protect=(*mix.protect, str(wanted.keep)))
+    mix, settings = request.mix, state.settings(sets[0].counts.vocab_size)
+    if request.keep:
+        mix = replace(mix, protect=(*mix.protect, str(request.keep)))
     argv = ["select", *mix.sets, *state.arguments(settings, "k_min"), *to_argv(mix)]
-    argv += ["--exclude", str(wanted.drop)] if wanted.drop else []
-    argv += to_argv(Rules(multiple=wanted.multiple))
+    argv += ["--exclude", str(request.drop)] if request.drop else []
+    argv += to_argv(Rules(multiple=request.multiple))
     return [*argv, "--out", "ids.json"]

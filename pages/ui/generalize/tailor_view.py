@@ -1,6 +1,6 @@
-"""Beyond top-k: a mix of sets, tokens to keep or drop, floors, a padded size; each with its price.
+"""Beyond top-k: a mix of sets, tokens to keep or drop, floors, a padded size; each with its cost.
 
-The curve and k* follow the sliders in the browser; the exact vocabulary with its prices is made
+The curve and k* follow the sliders in the browser; the exact vocabulary with its costs is made
 here when a slider is let go.
 """
 
@@ -10,12 +10,14 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import eval_sets, state, vocabularies
+from pages.ui.caching import cached
 from pages.ui.charts.live_chart import packed
 from pages.ui.charts.size_chart import known_sizes, mix_chart, mix_payload, mix_store
-from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, MEASURED, percent, plain
+from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, MEASURED, percent, plain, with_sign
 from pages.ui.frame import footer, plain_errors
 from pages.ui.generalize import tailor_form, tailor_problem
-from pages.ui.generalize.tailor_form import Wanted, arguments
+from pages.ui.generalize.evaluation import Evaluation
+from pages.ui.generalize.tailor_form import TailorRequest, arguments
 from pages.ui.mix_state import weight_key
 from pages.ui.own_vocabulary import OwnVocabulary
 from pages.ui.router import page
@@ -31,29 +33,18 @@ from vocabtrim_core.selection.constrained import (
 from vocabtrim_core.selection.protect import ProtectedGroup
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def payload(key: str, _counts) -> dict[str, object]:
-    """One set for the browser.
-
-    Args:
-        key: key of the counted set.
-        _counts: the counted set; `key` stands for it in the cache.
-    """
-    return mix_payload(key, _counts)
+payload = cached(16)(mix_payload)
 
 
-def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> None:
+def panel(evaluation: Evaluation) -> None:
     """Everything of this section; the part that sliders change reruns alone.
 
     Args:
-        view: the vocabulary in view.
-        chooser: the counted set that the vocabulary is chosen on.
-        others: other counted sets that it is measured on.
+        evaluation: the vocabulary in view and the sets it is measured on.
     """
-    sets = [chooser, *others][: eval_sets.MOST_SETS]
-    mix_store([payload(stored.key, stored.counts) for stored in sets])
-    st.fragment(_tailor, key="tailor")(view, sets)
+    sets = evaluation.sets[: eval_sets.MOST_SETS]
+    mix_store([payload(stored) for stored in sets])
+    st.fragment(_tailor, key="tailor")(evaluation.view, sets)
 
 
 def _tailor(view: InView, sets: list[StoredCounts]) -> None:
@@ -63,41 +54,40 @@ def _tailor(view: InView, sets: list[StoredCounts]) -> None:
     chart, sliders = st.columns([3.4, 1], gap="large")
     with sliders:
         weights = tailor_form.weights_of(sets)
-    place = chart.container()
-    sentence = chart.container()
+    place, sentence = chart.container(), chart.container()
     tokenizer = eval_sets.tokenizer_of(sets[0].counts)
-    prices, wanted = tailor_form.wishes(sets, tokenizer, weights)
+    places, request = tailor_form.wishes(sets, tokenizer, weights)
     rest = st.container()
-    demand = result = None
+    problem = result = None
     with sentence, plain_errors():
-        demand = tailor_problem.problem_of(view, sets, tokenizer, wanted)
-        result = tailor_problem.solved(tailor_problem.signature(sets, demand), demand)
+        problem = tailor_problem.problem_of(view, sets, tokenizer, request)
+        result = tailor_problem.solved(problem)
     with place:
-        mix_chart(_chart_data(view, sets, wanted, demand, result))
+        mix_chart(_chart_data(view, sets, request, problem, result))
     with sentence:
-        if demand and result:
-            _told(view, sets, demand, result, wanted)
-    if demand and result:
-        _price_tags(prices, sets, tokenizer, demand, result)
+        if problem and result:
+            _outcome(view, sets, problem, result, request)
+    if problem and result:
+        _show_costs(places, sets, tokenizer, problem, result)
         with rest:
             _worst(sets, result)
-    footer(arguments(sets, wanted))
+    footer(arguments(sets, request))
 
 
 def _chart_data(
     view: InView,
     sets: list[StoredCounts],
-    wanted: Wanted,
-    demand: Problem | None,
+    request: TailorRequest,
+    problem: Problem | None,
     result: Result | None,
 ) -> dict:
     shape, t = view.architecture, view.tradeoff
     settings = state.settings(shape.vocab_size)
     names = eval_sets.names_of(sets)
     protected = (
-        np.unique(np.concatenate([w.ids for w in demand.protected] or [[]])) if demand else []
+        np.unique(np.concatenate([w.ids for w in problem.protected] or [[]])) if problem else []
     )
-    dropped = demand.excluded if demand and demand.excluded is not None else []
+    dropped = problem.excluded if problem and problem.excluded is not None else []
     return {
         "sets": [
             {
@@ -106,7 +96,7 @@ def _chart_data(
                 "slider": weight_key(stored.key),
                 "weight": weight,
             }
-            for stored, weight in zip(sets, wanted.mix.weights, strict=True)
+            for stored, weight in zip(sets, request.mix.weights, strict=True)
         ],
         "vocab_size": shape.vocab_size,
         "alpha": t.alpha,
@@ -114,7 +104,7 @@ def _chart_data(
         "k": settings.k,
         "k_min": t.k_min,
         "k_max": t.last_k,
-        "multiple": wanted.multiple,
+        "multiple": request.multiple,
         "protected": packed(np.asarray(protected, "<u4")),
         "excluded": packed(np.asarray(dropped, "<u4")),
         "fixed_weights": sum(shape.weights.values()),
@@ -126,49 +116,39 @@ def _chart_data(
     }
 
 
-def _told(
-    view: InView, sets: list[StoredCounts], demand: Problem, result: Result, wanted: Wanted
+def _outcome(
+    view: InView, sets: list[StoredCounts], problem: Problem, result: Result, request: TailorRequest
 ) -> None:
     names = list(eval_sets.names_of(sets).values())
     low = min(zip(result.coverages, names, strict=True), key=lambda pair: pair[0].coverage)
     choice = result.choice
     text = (
-        f"{choice.k:,} tokens keep {percent(choice.coverage)} of this mix {IN_SAMPLE_BADGE} and "
+        f"{choice.k:,} tokens cover {percent(choice.coverage)} of this mix {IN_SAMPLE_BADGE} and "
         f"save {percent(choice.latency_reduction)} of a draft step's FLOPs, utility "
         f"{choice.utility:.4f} at alpha {view.tradeoff.alpha:g} {ESTIMATED}"
     )
     if len(sets) > 1:
-        text += f"; {plain(low[1])} does worst with {percent(low[0].coverage)}"
+        text += f"; {plain(low[1])} has the lowest coverage, {percent(low[0].coverage)}"
     if choice.k != result.plain.k or len(result.costs):
         text += (
-            f". Without your constraints it would be {result.plain.k:,} tokens and "
+            f". Without your constraints: {result.plain.k:,} tokens, utility "
             f"{result.plain.utility:.4f}"
         )
     st.markdown(f"{text}.")
     own = OwnVocabulary(
         f"Tailored, {choice.k:,} tokens",
-        about(demand),
+        about(problem),
         sets[0].key,
         result.vocabulary,
-        tuple(arguments(sets, wanted)),
-        wanted.mix,
+        tuple(arguments(sets, request)),
+        request.mix,
     )
     with st.container(horizontal=True, gap="small"):
+        use: dict = {"on_click": _use, "args": (own, sets[0])}
         st.button(
-            "Use this vocabulary",
-            type="primary",
-            icon=":material/check:",
-            key="use_made",
-            on_click=_use,
-            args=(own, sets[0]),
+            "Use this vocabulary", type="primary", icon=":material/check:", key="use_made", **use
         )
-        if st.button(
-            "Export it",
-            icon=":material/ios_share:",
-            key="export_made",
-            on_click=_use,
-            args=(own, sets[0]),
-        ):
+        if st.button("Export it", icon=":material/ios_share:", key="export_made", **use):
             del session.redraw_generalize
             st.switch_page(page("export"))
 
@@ -179,38 +159,37 @@ def _use(own: OwnVocabulary, chooser: StoredCounts) -> None:
     st.toast("It is now the vocabulary in view, and on Export.")
 
 
-def _price_tags(
+def _show_costs(
     places: dict,
     sets: list[StoredCounts],
     tokenizer: Tokenizer | None,
-    demand: Problem,
+    problem: Problem,
     result: Result,
 ) -> None:
     """Under every toggle what it costs, or would cost."""
     if tokenizer is None:
         return
-    known = tailor_problem.protected_sets(sets[0].key, sets[0].counts, tokenizer)
-    paid = {price.name: price for price in result.costs}
-    off = tuple(name for name in places if name not in paid)
-    wishes = [ProtectedGroup(name, known[name]) for name in off]
-    tags = tailor_problem.prices_of(tailor_problem.signature(sets, demand), off, demand, wishes)
-    for price in (*paid.values(), *tags):
-        if price.name in places:
-            tag = _tag(price, on=price.name in paid) if price.tokens else "no such tokens here"
-            places[price.name].caption(tag)
-    others = [price for price in result.costs if price.name not in places]
+    known = tailor_problem.protected_sets(sets[0], tokenizer)
+    paid = {cost.name: cost for cost in result.costs}
+    wishes = [ProtectedGroup(name, known[name]) for name in places if name not in paid]
+    tags = tailor_problem.costs_of(problem, wishes)
+    for cost in (*paid.values(), *tags):
+        if cost.name in places:
+            tag = _tag(cost, on=cost.name in paid) if cost.tokens else "no such tokens here"
+            places[cost.name].caption(tag)
+    others = [cost for cost in result.costs if cost.name not in places]
     if others:
         st.caption(
-            "Prices of the rest: "
-            + "; ".join(f"{plain(price.name)} {_tag(price, on=True)}" for price in others)
+            "Costs of the others: "
+            + "; ".join(f"{plain(cost.name)} {_tag(cost, on=True)}" for cost in others)
         )
 
 
-def _tag(price: ConstraintCost, *, on: bool) -> str:
-    if not price.k and not price.moved:
-        return "no cost: already included" if price.tokens else "costs nothing"
+def _tag(cost: ConstraintCost, *, on: bool) -> str:
+    if not cost.k and not cost.moved:
+        return "no cost: already included" if cost.tokens else "costs nothing"
     would = "" if on else "would be "
-    return f"{would}{price.k:+,} tokens, utility {price.utility:+.5f}"
+    return f"{would}{with_sign(cost.k, ',')} tokens, utility {with_sign(cost.utility, '.5f')}"
 
 
 def _worst(sets: list[StoredCounts], result: Result) -> None:
@@ -228,7 +207,7 @@ def _worst(sets: list[StoredCounts], result: Result) -> None:
     st.markdown(
         f"**{percent(worst.floor)} of every set.** The smallest vocabulary found that reaches it "
         f"has {worst.smallest_k:,} tokens, {proof}. The {size:,} most frequent tokens of all sets "
-        f"together reach {percent(worst.top_k_worst, 2)} on the worst; they would need "
+        f"together reach {percent(worst.top_k_worst, 2)} on the worst set; they would need "
         f"{worst.top_k_needed:,}. {MEASURED}"
     )
     st.caption(

@@ -2,16 +2,52 @@
 
 from __future__ import annotations
 
+import mimetypes
+import tempfile
+from pathlib import Path
+
 import streamlit as st
 
 from pages.ui import report_state
-from pages.ui.handover.downloads import get, packed
 from pages.ui.widgets import persisted
+from vocabtrim_core.exports import zip_bytes
 from vocabtrim_core.report.card import model_card
 from vocabtrim_core.report.charts import figures
 from vocabtrim_core.report.data import ReportData
 from vocabtrim_core.report.tables import tables
 from vocabtrim_core.selection_spec.spec import SelectionSpec
+
+
+def packed(texts: dict[str, str], suffix: str, name: str) -> bytes:
+    """Texts as one zip, each a file in the folder `name`.
+
+    Args:
+        texts: file stem to text.
+        suffix: suffix of each file.
+        name: name of the folder.
+    """
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home) / name
+        folder.mkdir()
+        for stem, text in texts.items():
+            (folder / f"{stem}.{suffix}").write_text(text, "utf-8", newline="\n")
+        return zip_bytes(folder)
+
+
+def get(label: str, make, file: str, icon: str, key: str, **options) -> None:
+    """A download that is made when it is asked for.
+
+    Args:
+        label: text of the button.
+        make: the content, or a function that makes it.
+        file: name of the file; its suffix says what it holds.
+        icon: its icon.
+        key: key of the button.
+        options: further arguments of the button.
+    """
+    kind, _ = mimetypes.guess_type(file)
+    icon = f":material/{icon}:"
+    st.download_button(label, make, file, kind, key=key, icon=icon, on_click="ignore", **options)
 
 
 def files(facts: ReportData, choice: SelectionSpec) -> None:
@@ -26,19 +62,12 @@ def files(facts: ReportData, choice: SelectionSpec) -> None:
     table_count = 3 + bool(facts.elsewhere) + bool(facts.inputs.measured)
     st.subheader("Files", anchor=False)
     with st.container(horizontal=True, gap="small"):
-        get(
-            "choice.json",
-            choice.dumps().encode(),
-            "choice.json",
-            "application/json",
-            "data_object",
-            "get_choice",
-        )
+        text = choice.dumps().encode()
+        get("choice.json", text, "choice.json", "data_object", "get_choice")
         get(
             f"{drawn} figures, SVG",
             lambda: packed(figures(facts), "svg", f"figures-{k}"),
             f"figures-{k}.zip",
-            "application/zip",
             "insert_chart",
             "get_figures",
         )
@@ -46,7 +75,6 @@ def files(facts: ReportData, choice: SelectionSpec) -> None:
             f"{table_count} tables, CSV",
             lambda: packed(tables(facts), "csv", f"tables-{k}"),
             f"tables-{k}.zip",
-            "application/zip",
             "table",
             "get_tables",
         )
@@ -65,7 +93,6 @@ def files(facts: ReportData, choice: SelectionSpec) -> None:
             "Card, Markdown",
             model_card(facts, target=target, licence=licence).encode(),
             "README.md",
-            "text/markdown",
             "markdown",
             "get_card",
             width="stretch",
@@ -89,4 +116,4 @@ def link(choice: SelectionSpec) -> None:
             f"For another app that has the counts `{choice.counts.key}`; elsewhere it says which "
             "are missing."
         )
-    st.caption("Opens the presentation on this app. The long link does it on another one, too.")
+    st.caption("Opens the presentation in this app. The long link also works in another app.")

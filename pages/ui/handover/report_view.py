@@ -1,25 +1,65 @@
-"""The report: what it says first, its HTML, and the job that prints PDF and PNG."""
+"""The report: what goes into it, what it says first, its HTML, and the job that prints it."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import jobpanel, report_forecast
+from pages.ui import eval_sets, jobpanel, report_forecast, report_state, vocabularies
 from pages.ui.format import ESTIMATED, MEASURED, counted, plain
-from pages.ui.handover.downloads import get
-from pages.ui.router import page as page_of
+from pages.ui.handover.files_view import get
+from pages.ui.router import go_to
 from pages.ui.session import session
-from vocabtrim_core import workspace
+from pages.ui.widgets import persisted
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.exports import zip_bytes
 from vocabtrim_core.report import pdf, phrasing
 from vocabtrim_core.report.charts import figures
 from vocabtrim_core.report.data import ReportData
 from vocabtrim_core.report.page import report_html
+from vocabtrim_core.selection.rules import NO_RULES
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.selection_spec.store import keep
+
+
+def contents(stored: StoredCounts) -> bool:
+    """What the report says beside the choice; returns whether the pins are in it.
+
+    Args:
+        stored: the counted set in view.
+    """
+    eval_sets.choose_others(stored)
+    count = len(session.pins)
+    with_pins = st.toggle(
+        f"Pinned choices as alternatives ({count})",
+        True,
+        **persisted("with_pins"),
+        disabled=not count,
+        help="Pin choices on Explore to compare them in the report.",
+    )
+    view = vocabularies.view_of(stored)
+    _, problem = report_forecast.in_report(view.architecture)
+    report_forecast.toggle(problem)
+    report_forecast.choose(len(view.vocabulary), stored.counts.vocab_size)
+    st.text_input(
+        "Title", **persisted("report_title"), max_chars=120, placeholder="default: the decision"
+    )
+    st.text_area(
+        "Note", **persisted("note"), height=80, placeholder="why this choice, for whom, until when"
+    )
+    rules = report_state.rules_of(stored.key)
+    if rules != NO_RULES and not view.own:
+        parts = [
+            f"{len(rules.protected):,} protected tokens" if rules.protected else "",
+            f"{len(rules.excluded):,} excluded tokens" if rules.excluded else "",
+            f"sizes in multiples of {rules.multiple}" if rules.multiple > 1 else "",
+        ]
+        st.caption(f"The opened choice also holds {', '.join(filter(None, parts))}.")
+        st.button(
+            "Remove these rules", key="forget", on_click=report_state.forget_rules, type="tertiary"
+        )
+    return with_pins
 
 
 def report(facts: ReportData, argv: list[str]) -> None:
@@ -41,21 +81,20 @@ def report(facts: ReportData, argv: list[str]) -> None:
                 "Report, one HTML file",
                 lambda: report_html(facts).encode(),
                 f"{name}.html",
-                "text/html",
                 "description",
                 "get_report",
                 type="primary",
                 shortcut="D",
             )
-            printed(argv, name)
-            if st.button(
+            print_or_download(argv, name)
+            go_to(
+                "present",
                 "Present",
                 icon=":material/slideshow:",
                 key="present",
                 help="One clean page in large type; Esc comes back.",
                 shortcut="P",
-            ):
-                st.switch_page(page_of("present"))
+            )
         pinned = sum("pinned" in " ".join(option.labels) for option in facts.options)
         st.caption(
             f"With {counted(len(figures(facts)), 'figure')}, "
@@ -64,7 +103,7 @@ def report(facts: ReportData, argv: list[str]) -> None:
         )
 
 
-def printed(argv: list[str], name: str) -> None:
+def print_or_download(argv: list[str], name: str) -> None:
     """PDF and PNG: made by a job, then here to download.
 
     Args:
@@ -74,25 +113,23 @@ def printed(argv: list[str], name: str) -> None:
     folder = Path(argv[argv.index("--out") + 1]).parent
     file, drawn = folder / "report.pdf", folder / "figures"
     if file.is_file() and drawn.is_dir():
-        get("PDF", file.read_bytes, f"{name}.pdf", "application/pdf", "picture_as_pdf", "get_pdf")
+        get("PDF", file.read_bytes, f"{name}.pdf", "picture_as_pdf", "get_pdf")
         get(
             "Figures, PNG",
             lambda: zip_bytes(drawn),
             f"figures-{name}.zip",
-            "application/zip",
             "image",
             "get_png",
         )
     elif pdf.chromium() is None:
         st.caption("No PDF: it needs Chromium or Chrome. The HTML prints well from any browser.")
     else:
-        st.button(
+        jobpanel.start_button(
             "Print PDF and PNG",
+            argv,
+            "Print the report",
             key="print",
             icon=":material/picture_as_pdf:",
-            disabled=jobpanel.is_running(argv),
-            on_click=jobpanel.begin,
-            args=(argv, "Print the report"),
         )
 
 
@@ -109,17 +146,9 @@ def report_arguments(choice: SelectionSpec, stored, others) -> list[str]:
     line += ["--on", *(other.key for other in others)] if others else []
     line += measurement_arguments(choice, stored)
     line += [f"--title={title}"] if title else []
-    digest = hashlib.sha256("\0".join(line).encode()).hexdigest()[:16]
-    folder = workspace.folder("reports") / digest
-    return [
-        *line,
-        "--out",
-        str(folder / "report.html"),
-        "--pdf",
-        "--figures",
-        str(folder / "figures"),
-        "--png",
-    ]
+    folder = jobpanel.folder_of("reports", line)
+    figures_folder = ["--pdf", "--figures", str(folder / "figures"), "--png"]
+    return [*line, "--out", str(folder / "report.html"), *figures_folder]
 
 
 def measurement_arguments(choice: SelectionSpec, stored) -> list[str]:

@@ -6,17 +6,15 @@ of its content, never under one that was typed.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import streamlit as st
 
 from pages.ui import jobpanel, report_state, vocabularies
 from pages.ui.engine_tabs import engine_tabs
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import ESTIMATED, MEASURED, megabytes, one_in, percent, plain
 from pages.ui.widgets import persisted
-from vocabtrim_core import workspace
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.drafts.inspect_checkpoint import inspect_draft
@@ -52,10 +50,10 @@ def panel(stored: StoredCounts) -> list[list[str]]:
             "optional",
         )
         drop = st.toggle(
-            "Keep what an already reduced draft still has",
+            "Allow a draft that is already trimmed",
             **persisted("trim_drop"),
-            help="A draft that was reduced before has no rows for some tokens. Off: that is an "
-            "error. On: the tokens it lacks are left out.",
+            help="A trimmed draft has no rows for some tokens. Off: that is an error. On: the "
+            "tokens it lacks are left out.",
         )
     argv = _arguments(draft, target, file, stored.key, drop)
     with right:
@@ -67,13 +65,12 @@ def panel(stored: StoredCounts) -> list[list[str]]:
             )
         else:
             cut = plan(draft, vocabulary, target=target, drop_missing=drop)
-            _found(draft, cut, stored)
+            _cut_view(draft, cut, stored)
             _act(draft, argv, cut)
     if draft is not None and (record := _out(argv) / NAME).is_file():
         _result(record.parent)
     jobpanel.watch(lambda: jobpanel.unfinished("slice"), "slice")
-    command = [part for part in argv if part != str(_out(argv))]
-    return [[*command, "DIR"]]
+    return [[*argv[:-1], "DIR"]]
 
 
 def _vocabulary(stored: StoredCounts) -> tuple[DraftVocabulary, Path]:
@@ -94,18 +91,11 @@ def _arguments(
     draft: Path | None, target: Path | None, file: Path, key: str, drop: bool
 ) -> list[str]:
     """`slice`, into a folder of the workspace named by what is asked."""
-    line = [
-        "slice",
-        str(draft.resolve()) if draft else "DRAFT",
-        "--vocabulary",
-        str(file),
-        "--counts",
-        key,
-    ]
+    folder = str(draft.resolve()) if draft else "DRAFT"
+    line = ["slice", folder, "--vocabulary", str(file), "--counts", key]
     line += ["--target", str(target.resolve())] if target else []
     line += ["--drop-missing"] if drop else []
-    digest = hashlib.sha256("\0".join(line).encode()).hexdigest()[:16]
-    return [*line, "--out", str(workspace.folder("trimmed") / digest)]
+    return [*line, "--out", str(jobpanel.folder_of("trimmed", line))]
 
 
 def _out(argv: list[str]) -> Path:
@@ -125,31 +115,19 @@ def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
 
-def _found(draft: Path, cut: Plan, stored: StoredCounts) -> None:
+def _cut_view(draft: Path, cut: Plan, stored: StoredCounts) -> None:
     """What the draft is, and what the cut makes of it."""
     mapping, dtype, checks = _checked(str(draft), _stamp(draft))
     width = cut.head.tensor.rows.shape[1]
     before, after = len(cut.head.ids) * width, len(cut.rows) * width
     covered = coverage_on(cut.vocabulary, stored.counts)
-    first, second, third = st.columns(3)
-    rows = f"{len(cut.rows):,}"
-    first.metric(
-        "Head rows", rows, f"of {len(cut.head.ids):,}", delta_color="off", delta_arrow="off"
+    metrics = (
+        ("Head rows", f"{len(cut.rows):,}", f"of {len(cut.head.ids):,}"),
+        ("LM head on disk", megabytes(after), f"instead of {megabytes(before)}"),
+        ("Coverage", percent(covered.coverage), f"of {covered.tokens:,} tokens"),
     )
-    second.metric(
-        "LM head on disk",
-        megabytes(after),
-        f"instead of {megabytes(before)}",
-        delta_color="off",
-        delta_arrow="off",
-    )
-    third.metric(
-        "Coverage",
-        percent(covered.coverage),
-        f"of {covered.tokens:,} tokens",
-        delta_color="off",
-        delta_arrow="off",
-    )
+    for column, metric in zip(st.columns(3), metrics, strict=True):
+        column.metric(*metric, delta_color="off", delta_arrow="off")
     lost = f"{one_in(1 - covered.coverage)} tokens" if covered.coverage < 1 else "No token"
     st.markdown(
         f"{lost[0].upper()}{lost[1:]} of {plain(stored.counts.name)} can no longer be drafted "
@@ -168,25 +146,23 @@ def _found(draft: Path, cut: Plan, stored: StoredCounts) -> None:
 
 def _expected(coverage: float) -> None:
     """What acceptance length is left, once the full draft's is given."""
-    one, two = st.columns([2, 1])
-    with one:
-        full = st.number_input(
-            "Acceptance length of the draft as it is (optional)",
-            1.0,
-            MAX_DEPTH + 1.0,
-            None,
-            0.05,
-            **persisted("trim_length"),
-            placeholder="tokens per cycle",
-        )
-    with two:
-        depth = st.number_input("At draft depth", 1, MAX_DEPTH, 3, **persisted("trim_depth"))
+    left, right = st.columns([2, 1])
+    full = left.number_input(
+        "Acceptance length of the untrimmed draft (optional)",
+        1.0,
+        MAX_DEPTH + 1.0,
+        None,
+        0.05,
+        **persisted("trim_length"),
+        placeholder="tokens per cycle",
+    )
+    depth = right.number_input("At draft depth", 1, MAX_DEPTH, 3, **persisted("trim_depth"))
     if full is None:
         return
     try:
         ((low, _, high),) = lengths_at([coverage], full, int(depth))
     except InputError as error:
-        st.warning(told(str(error)), icon=":material/warning:")
+        st.warning(with_labels(str(error)), icon=":material/warning:")
         return
     st.markdown(
         f"Expected acceptance length after the cut: **{low:.2f} to {high:.2f}** instead of "
@@ -196,14 +172,14 @@ def _expected(coverage: float) -> None:
 
 def _act(draft: Path, argv: list[str], cut: Plan) -> None:
     done = (_out(argv) / NAME).is_file()
-    st.button(
-        "Trimmed, see below" if done else f"Trim it: write {format_bytes(cut.size)}",
+    jobpanel.start_button(
+        "Trimmed, see below" if done else f"Trim: write {format_bytes(cut.size)}",
+        argv,
+        f"Trim {draft.name} to {len(cut.rows):,} tokens",
+        possible=not done,
         key="trim",
         type="primary",
         icon=":material/content_cut:",
-        disabled=done or jobpanel.is_running(argv),
-        on_click=jobpanel.begin,
-        args=(argv, f"Trim {draft.name} to {len(cut.rows):,} tokens"),
         help="Runs in the background and survives closing this page.",
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from streamlit.components.v2 import component
 
-from pages.ui.format import PAPER, megabytes, one_in, percent
+from pages.ui.format import PAPER, megabytes, one_in, percent, with_sign
 from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.report.data import Option, OtherCorpus, ReportData
 from vocabtrim_core.report.phrasing import against
@@ -31,7 +31,7 @@ def hero(facts: ReportData) -> None:
 
 
 def beside(facts: ReportData) -> None:
-    """What it covers elsewhere, and the alternatives.
+    """Coverage on other traffic, and the alternatives.
 
     Args:
         facts: everything the report says.
@@ -65,8 +65,8 @@ def _hero(facts: ReportData) -> dict[str, object]:
     lost = (
         "Every token counted can be drafted."
         if coverage == 1
-        else f"The rest, {one_in(1 - coverage)} tokens, the target writes by itself: that costs "
-        "speed there, never a wrong answer."
+        else f"The target writes the rest, {one_in(1 - coverage)} tokens, without a draft: that "
+        "costs speed there, never a wrong answer."
     )
     settings, own = facts.inputs.choice.settings, facts.inputs.choice.own
     decided = ""
@@ -77,76 +77,69 @@ def _hero(facts: ReportData) -> dict[str, object]:
     how = f"{'your choice' if settings.k else 'exact optimum'} at alpha {settings.alpha:g}"
     return {
         "headline": ["Keep ", f"{chosen.k:,}", f" of {full.k:,} tokens"],
-        "lead": f"They make up {percent(coverage)} of what {counts.name} writes, and a draft step "
+        "lead": f"They cover {percent(coverage)} of the tokens of {counts.name}, and a draft step "
         f"needs {percent(chosen.choice.latency_reduction)} fewer FLOPs. {lost} {decided}".rstrip(),
         "numbers": [
-            {
-                "label": "Draft vocabulary",
-                "value": f"{chosen.k:,}",
-                "unit": "tokens",
-                "note": f"{percent(chosen.k / full.k)} of the target's {full.k:,}",
-                "kind": "plain",
-                "text": "your own tokens" if own else how,
-            },
-            {
-                "label": "Coverage",
-                "value": percent(coverage),
-                "unit": "",
-                "note": f"of {counts.tokens:,} tokens counted",
-                "kind": "measured",
-            },
-            {
-                "label": "Draft FLOPs saved",
-                "value": percent(chosen.choice.latency_reduction),
-                "unit": "",
-                "note": f"per draft step, against all {full.k:,}",
-                "kind": "estimated",
-            },
-            {
-                "label": "LM head weights",
-                "value": megabytes(chosen.head_bytes)[:-3],
-                "unit": "MB",
-                "note": f"down from {megabytes(full.head_bytes)}",
-                "kind": "estimated",
-            },
+            _number(
+                "Draft vocabulary",
+                f"{chosen.k:,}",
+                "tokens",
+                f"{percent(chosen.k / full.k)} of the target's {full.k:,}",
+                "plain",
+                "your own tokens" if own else how,
+            ),
+            _number(
+                "Coverage",
+                percent(coverage),
+                "",
+                f"of {counts.tokens:,} tokens counted",
+                "measured",
+            ),
+            _number(
+                "Draft FLOPs saved",
+                percent(chosen.choice.latency_reduction),
+                "",
+                f"per draft step, against all {full.k:,}",
+                "estimated",
+            ),
+            _number(
+                "LM head weights",
+                megabytes(chosen.head_bytes)[:-3],
+                "MB",
+                f"down from {megabytes(full.head_bytes)}",
+                "estimated",
+            ),
             *_throughput(facts),
         ],
     }
 
 
-def _throughput(facts: ReportData) -> list[dict[str, object]]:
+def _number(
+    label: str, value: str, unit: str, note: str, kind: str, badge: str | None = None
+) -> dict[str, str]:
+    """One large number; badge: what its badge reads, else the kind of number."""
+    fields = {"label": label, "value": value, "unit": unit, "note": note, "kind": kind}
+    return fields | ({"text": badge} if badge else {})
+
+
+def _throughput(facts: ReportData) -> list[dict[str, str]]:
     """Its effect on tokens per second: measured, else forecast as an interval, else nothing."""
     measured = [m for m in facts.inputs.measured if m.k == facts.chosen.k]
     full = f"against all {facts.full.k:,}"
     if measured:
         first = measured[0]
         where = f"{first.task}, against {against(first.baseline)}"
-        return [
-            {
-                "label": "Throughput",
-                "value": _points(first.gain),
-                "unit": "%",
-                "note": where,
-                "kind": "measured",
-            }
-        ]
+        return [_number("Throughput", _points(first.gain), "%", where, "measured")]
     if facts.chosen.gain is None:
         return []
     low, high = facts.chosen.gain
     on = f", on {facts.decision.served} ({facts.decision.basis})" if facts.decision else ""
-    return [
-        {
-            "label": "Throughput, forecast",
-            "value": f"{_points(low)} to {_points(high)}",
-            "unit": "%",
-            "note": f"{full}{on}",
-            "kind": "estimated",
-        }
-    ]
+    band = f"{_points(low)} to {_points(high)}"
+    return [_number("Throughput, forecast", band, "%", f"{full}{on}", "estimated")]
 
 
 def _points(share: float) -> str:
-    return f"{100 * share:+.0f}".replace("-", "\N{MINUS SIGN}")
+    return with_sign(100 * share, ".0f")
 
 
 def _places(facts: ReportData) -> dict[str, object] | None:
@@ -163,7 +156,7 @@ def _places(facts: ReportData) -> dict[str, object] | None:
     ordered = sorted(facts.elsewhere, key=lambda place: -place.held.coverage)
     left_out = len(ordered) - MOST_PLACES
     return {
-        "title": "What it covers elsewhere",
+        "title": "Coverage on other traffic",
         "rows": [own, *map(_place, ordered[:MOST_PLACES])],
         "note": f"and {left_out} more sets, down to {percent(ordered[-1].held.coverage)}"
         if left_out > 0
@@ -193,7 +186,7 @@ def _options(facts: ReportData) -> dict[str, object]:
 
     listed = sorted(sorted(facts.options, key=importance)[:MOST_OPTIONS], key=lambda o: o.k)
     return {
-        "title": "Beside the alternatives",
+        "title": "Alternatives",
         "head": ["Size, tokens", "Coverage", "FLOPs saved", "LM head"],
         "rows": [
             {

@@ -1,6 +1,9 @@
-"""A study as it goes on: trials, the best so far, and how far it is behind the exact optimum."""
+"""A study: its bounds, trials and seed, the best so far, and how far that is from the optimum."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
@@ -8,10 +11,37 @@ import streamlit as st
 from pages.ui import jobpanel, plots
 from pages.ui.format import ESTIMATED, MEASURED, counted, percent
 from pages.ui.frame import plain_errors
+from pages.ui.widgets import persisted
 from vocabtrim_core import figures
+from vocabtrim_core.jobs.job import Job
+from vocabtrim_core.selection_spec.settings import Settings
+from vocabtrim_core.tradeoff import TradeOff
 
 
-def results(tradeoff, study: str, wanted_trials: int) -> None:
+def form(settings: Settings, vocab_size: int) -> tuple[Settings, int, int]:
+    """The study's own bounds, trials and seed; the paper's code by default.
+
+    Args:
+        settings: the settings of the trade-off.
+        vocab_size: V, the target's number of tokens.
+    """
+    from vocabtrim_core.tpe import PAPER_SEED, PAPER_TRIALS, paper_bounds
+
+    low, high = paper_bounds(vocab_size)
+    fields = (
+        ("Smallest k", 1, vocab_size, low, "tpe_min"),
+        ("Largest k", 1, vocab_size, high, "tpe_max"),
+        ("Trials", 1, 10_000, PAPER_TRIALS, "tpe_trials"),
+        ("Seed", 0, 2**32 - 1, PAPER_SEED, "tpe_seed"),
+    )
+    k_min, k_max, trials, seed = (
+        int(column.number_input(title, least, most, start, **persisted(key)))
+        for column, (title, least, most, start, key) in zip(st.columns(4), fields, strict=True)
+    )
+    return replace(settings, k_min=k_min, k_max=k_max), trials, seed
+
+
+def results(tradeoff: TradeOff, study: str, wanted_trials: int) -> None:
     """The first trials of the study as stored now: figure, best so far, regret.
 
     Args:
@@ -52,7 +82,8 @@ def results(tradeoff, study: str, wanted_trials: int) -> None:
     for column, (title, number, about, badge) in zip(st.columns(4), cards, strict=True):
         with column.container(gap="xxsmall"):
             st.metric(title, number)
-            st.caption(f"{about} {badge}")
+            if about:
+                st.caption(f"{about} {badge}")
     plots.draw(
         figures.trials_figure(info, plots.palette()),
         "trials",
@@ -80,20 +111,22 @@ def regret(behind: float) -> str:
     return "under 0.000001" if 0 < behind < 5e-7 else f"{behind:.6f}"
 
 
-def watch(tradeoff, study: str, wanted_trials: int, mine) -> None:
+def watch(
+    tradeoff: TradeOff, study: str, wanted_trials: int, jobs: Callable[[], list[Job]]
+) -> None:
     """Results and job, refreshed while the study runs.
 
     Args:
         tradeoff: the trade-off in view.
         study: name of the study.
         wanted_trials: how many trials to show.
-        mine: returns the jobs of this search.
+        jobs: returns the jobs of this search, newest first.
     """
 
     def draw() -> None:
         with plain_errors():
             results(tradeoff, study, wanted_trials)
 
-    running = any(job.active for job in mine())
+    running = any(job.active for job in jobs())
     st.fragment(draw, run_every=1.0 if running else None, key="study")()
-    jobpanel.watch(lambda: mine()[:1], "study")
+    jobpanel.watch(lambda: jobs()[:1], "study")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from pages.ui import state
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import plain
 from pages.ui.frame import footer
 from pages.ui.session import session
@@ -145,7 +145,7 @@ def _examined(request: Request) -> Diagnosis | str:
         asked = Asked(request.answers if request.url else 0)
         return diagnose(sources, request.draft or None, request.counts, asked=asked)
     except InputError as error:
-        return told(str(error), LABELS)
+        return with_labels(str(error), LABELS)
 
 
 def _own(url: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import plain
 from pages.ui.session import session
 from pages.ui.widgets import lines_of, persisted
@@ -175,7 +175,7 @@ def _found(
     try:
         imported = read(uploads, paths, hints, command)
     except InputError as error:
-        st.error(told(str(error), LABELS), icon=":material/error:")
+        st.error(with_labels(str(error), LABELS), icon=":material/error:")
         return
     for measured in imported:
         sizes = ", ".join(c.label for c in measured.configurations)

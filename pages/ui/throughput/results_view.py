@@ -21,6 +21,7 @@ from pages.ui.widgets import set_values
 from vocabtrim_core.figures import measurements
 from vocabtrim_core.figures import throughput as figures
 from vocabtrim_core.serving.measurement import Measurement
+from vocabtrim_core.serving.payoff import unpaid
 from vocabtrim_core.serving.summary import drafts_nothing
 from vocabtrim_core.serving.verdict import ONE_RUN, fastest_verdict, precision, verdict
 
@@ -66,6 +67,8 @@ def _headline(item: ShownMeasurement, comparison: Comparison) -> None:
                 else fastest_verdict(measurement, comparison.concurrency)
             )
             more.append(precision(measurement, draft.label, comparison.concurrency))
+            if sentence := unpaid(measurement, comparison.concurrency):
+                first, more = sentence, [first, *more]
             st.markdown(f"### {plain(first)}")
             if sentence := " ".join(filter(None, more)):
                 st.markdown(plain(sentence))

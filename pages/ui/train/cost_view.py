@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import jobpanel
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import ESTIMATED, MEASURED
 from pages.ui.session import session
 from pages.ui.train.deployment_form import trainer_words
@@ -85,7 +85,7 @@ def _cost(request: TrainingRequest, cost: Estimate) -> None:
         f"speed {kind}"
     )
     if cost.problem:
-        st.error(told(cost.problem), icon=":material/memory:")
+        st.error(with_labels(cost.problem), icon=":material/memory:")
     elif cost.source != "trial":
         st.caption(BASES[cost.source])
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.ui import jobpanel
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import code_span, plain
 from pages.ui.frame import plain_errors
 from pages.ui.session import session
@@ -62,7 +62,7 @@ def failure_note() -> None:
         return
     name, why = failed
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown(f":red[:material/error:] **{plain(name)}** failed. {told(why)}")
+        st.markdown(f":red[:material/error:] **{plain(name)}** failed. {with_labels(why)}")
         st.button("See the run", key="see_failed", on_click=_show, args=(name,))
 
 

@@ -150,10 +150,8 @@ def _count_first(chosen: ChosenTarget, corpus: TrainingCorpus) -> None:
 
 def _explored(stored: StoredCounts) -> int | None:
     """The size Explore stands at for this set; None where its settings reach none."""
-    curve = state.curve_of(stored.key, stored.counts)
-    settings = state.settings(curve.vocab_size)
     try:
-        return settings.k or state.tradeoff_of(settings, curve).optimum.k
+        return state.k_in_view(stored)
     except InputError:
         return None
 

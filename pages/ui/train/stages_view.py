@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import plain
 from vocabtrim_core.drafts.runs import (
     DONE,
@@ -73,7 +73,9 @@ def failures(stages: tuple[Stage, ...]) -> None:
     for stage in stages:
         if stage.state == FAILED:
             of = f", k = {stage.k:,}" if stage.k else ""
-            st.error(f"{TITLES[stage.name]}{of}: {told(stage.message)}", icon=":material/error:")
+            st.error(
+                f"{TITLES[stage.name]}{of}: {with_labels(stage.message)}", icon=":material/error:"
+            )
 
 
 def _planned(job: Job | None) -> list[Stage]:

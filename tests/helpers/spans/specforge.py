@@ -128,12 +128,12 @@ HEAD = """\
 # Where a trainer's loss and the counted spans differ
 
 A counted span is what the model would have generated: an assistant turn after the generation
-prompt, up to and including the token it stops with. SpecForge gives loss to what lies between two
-strings of its own. The table lists, for each of its templates and each kind of conversation, the
-tokens that one has and the other has not. It is measured on the same rendered text with real
-tokenizers; `PYTHONPATH=.:tests python -m helpers.spans.specforge` writes this page, and a test
-(`pytest -m slow`) fails when it is no longer true. Kinds that are not listed for a template show no
-difference, or its chat template refuses them.
+prompt, up to and including the token it stops with. SpecForge computes the loss on what lies
+between two strings of its own. The table lists, for each of its templates and each kind of
+conversation, the tokens that one has and the other has not. It is measured on the same rendered
+text with real tokenizers; `PYTHONPATH=.:tests python -m helpers.spans.specforge` writes this page,
+and a test (`pytest -m slow`) fails when it is no longer true. Kinds that are not listed for a
+template show no difference, or its chat template refuses them.
 
 What the differences are:
 

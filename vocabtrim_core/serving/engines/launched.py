@@ -6,9 +6,12 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 from vocabtrim_core import workspace
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.model_config import CONFIG, read_config
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.engines.http import STALL_SECONDS, EngineHttp
 from vocabtrim_core.serving.engines.process import ServerProcess, free_port
@@ -137,6 +140,8 @@ class Launched(ABC):
             EngineError: It ended, was not ready in time, or has other settings than requested.
         """
         self.close()
+        if configuration.draft:
+            check_draft(configuration.draft, self.target)
         port = free_port()
         argv = self.argv(configuration, concurrency, port)
         name = re.sub(r"[^a-z0-9]+", "-", configuration.label.lower()).strip("-") or "server"
@@ -144,17 +149,16 @@ class Launched(ABC):
         self._server = ServerProcess(argv, self.environment, log)
         self._client = self.http(f"http://{HOST}:{port}", stall=self._stall)
         try:
-            self._server.wait(self._answers, self._ready_seconds, self._check)
+            self._server.wait(lambda: self._answers(port), self._ready_seconds, self._check)
         except EngineError as error:
             raise EngineError(self.explain(str(error))) from error
-        if not self._server.alive:  # another server may listen on the port
-            raise EngineError(self.explain(f"The server ended: {self._server.last_error()}"))
         self.verify(self._client.read(), configuration)
 
-    def _answers(self) -> bool:
+    def _answers(self, port: int) -> bool:
         assert self._client is not None
-        try:
-            return self._client.healthy()
+        assert self._server is not None
+        try:  # another server may have taken the port meanwhile
+            return self._client.healthy() and self._server.listens(port)
         except EngineError:  # it does not accept connections yet
             return False
 
@@ -199,3 +203,26 @@ class Launched(ABC):
         if self._server is not None:
             self._server.stop()
         self._client = self._server = None
+
+
+def check_draft(draft: str, target: str) -> None:
+    """Check that a draft is one of the target, by the config.json of both.
+
+    Args:
+        draft: Folder of the draft.
+        target: Folder of the target; ids of the hub are not checked.
+
+    Raises:
+        InputError: It is for a target of another hidden size or vocabulary size.
+    """
+    if not all((Path(folder) / CONFIG).is_file() for folder in (draft, target)):
+        return
+    own, wanted = read_config(draft), read_config(target)
+    width = own.size("target_hidden_size") or own.size("hidden_size")
+    sizes = width, own.size("vocab_size")
+    expected = wanted.size("hidden_size"), wanted.size("vocab_size")
+    if None not in (*sizes, *expected) and sizes != expected:
+        raise InputError(
+            f"{draft} is a draft for H = {sizes[0]:,} and V = {sizes[1]:,}, but the target "
+            f"{target} has {expected[0]:,} and {expected[1]:,}; they belong to different models."
+        )

@@ -83,6 +83,22 @@ class ServerProcess:
             return psutil.Process(self._guard.pid).children(recursive=True)
         return []
 
+    def listens(self, port: int) -> bool:
+        """Whether it is this server that accepts connections at a port.
+
+        Args:
+            port: The port.
+
+        Returns:
+            Whether the server or one of its descendants listens there.
+        """
+        for process in self._processes():
+            with suppress(psutil.Error):
+                for c in process.net_connections("tcp"):
+                    if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port:
+                        return True
+        return False
+
     def cpu_seconds(self) -> float:
         """CPU seconds, user and system, of the server and its running descendants so far."""
         seconds = 0.0

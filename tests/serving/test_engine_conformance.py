@@ -1,0 +1,358 @@
+"""What every engine's back-end must do, over sockets: bodies recorded from real servers.
+
+llama.cpp of October 2026 and vLLM 0.32.0 answered the same eight tokens of a prompt (SmolLM2, a
+draft of 4,096 tokens); SGLang's stand-in speaks its protocol. Failures are theirs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from helpers.replay_server import RECORDED, replaying
+from helpers.sglang_server import serving
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.serving.acceptance_length import length_of
+from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
+from vocabtrim_core.serving.engines import counters
+from vocabtrim_core.serving.engines.identify import CLIENTS, connect, identify
+from vocabtrim_core.serving.engines.process import free_port
+from vocabtrim_core.serving.engines.servers import Servers
+from vocabtrim_core.serving.measurement import Run
+
+IDS = (1, 4093, 198, 504, 3817, 282, 4649, 314)
+PROMPT = Prompt("<|im_start|>user\nThe website of France is", IDS)
+GREEDY = Generation(24)
+NAMES = {"llama_cpp": "llama.cpp", "vllm": "vllm"}
+BOTH = pytest.mark.parametrize("name", NAMES)
+
+
+def nothing() -> None:
+    """A check that lets go on."""
+
+
+def measured(servers: Servers) -> Run:
+    """One run over the prompt."""
+    servers.use(servers.configurations[0], 1)
+    servers.flush()
+    answers, seconds = servers.answer([PROMPT], GREEDY, 1, nothing)
+    return Run.of("x", 1, 0, answers, seconds, counted=servers.counted())
+
+
+# --- identify -------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_a_url_is_identified_and_another_engine_is_refused(name):
+    with replaying(name) as fake, serving() as sglang:
+        assert identify(fake.url) is CLIENTS[NAMES[name]]
+        assert identify(sglang.url) is CLIENTS["sglang"]
+        title = CLIENTS[NAMES[name]].title
+        with pytest.raises(InputError, match=rf"is a {title} server, not one of SGLang"):
+            connect(fake.url, engine="sglang")
+        with pytest.raises(InputError, match=r"is a SGLang server.*--engine sglang"):
+            connect(sglang.url, engine=NAMES[name])
+
+
+@BOTH
+def test_without_its_list_of_models_it_is_known_by_other_pages(name):
+    with replaying(name) as fake:
+        fake.missing = {"/v1/models"}
+        assert identify(fake.url) is CLIENTS[NAMES[name]]
+
+
+def test_what_does_not_answer_is_of_no_engine():
+    assert identify(f"http://127.0.0.1:{free_port()}") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "draft", "told"),
+    [
+        ("vllm", "0.32.0", "drafts/k-4096", {"dtype": "torch.bfloat16", "max_model_len": 2048}),
+        ("llama_cpp", "b0-unknown", "", {"context_length": 2048, "weights": "Q4_1"}),
+    ],
+)
+def test_what_a_server_says_of_itself(name, version, draft, told):
+    with replaying(name) as fake:
+        client = connect(fake.url)
+        fake.answered = 1
+        served = client.read()
+    assert (served.version, served.draft) == (version, draft)
+    assert (served.steps, served.draft_tokens) == (3, 4)
+    assert served.algorithm in ("eagle3", "draft-eagle3")
+    assert told.items() <= dict(served.arguments).items()
+
+
+# --- answers and acceptance -----------------------------------------------------------------------
+
+
+@BOTH
+def test_answers_go_out_and_come_back_as_token_ids(name):
+    recorded = json.loads((RECORDED / f"{name}.json").read_text())
+    with replaying(name) as fake:
+        client = connect(fake.url)
+        client.read()
+        (answer,), _ = client.answer([PROMPT], GREEDY, 1, nothing)
+        sent = fake.bodies[-1]
+    assert tuple(sent["prompt"]) == IDS
+    assert sent["temperature"] == 0
+    pieces = [json.loads(event) for event in recorded["events"] if event != "[DONE]"]
+    choices = [c for piece in pieces for c in piece.get("choices", [piece])]
+    ids = [i for c in choices for i in c.get("token_ids", c.get("tokens", []))]
+    assert client.ids[PROMPT, GREEDY] == tuple(ids)
+    assert answer.tokens == len(ids) == 24
+    assert answer.first_token_s is not None
+
+
+# Verifications and accepted tokens as the recorded bodies have them: (24 - 1 tokens are one for
+# each verification and the accepted ones).
+@pytest.mark.parametrize(
+    ("name", "verified", "histogram"),
+    [("vllm", 17, (11, 6, 0, 0)), ("llama_cpp", 19, (15, 4, 0, 0))],
+)
+def test_acceptance_is_one_more_than_accepted_over_verified(name, verified, histogram):
+    accepted = sum(j * n for j, n in enumerate(histogram))
+    assert verified + accepted + 1 == 24
+    with replaying(name) as fake:
+        run = measured(Servers([("4096", fake.url)], vocab_size=49_152))
+    assert (run.verified, run.accepted) == (verified, histogram)
+    assert run.acceptance_length == pytest.approx(1 + accepted / verified)
+    assert run.position_acceptance == pytest.approx((accepted / verified, 0, 0))
+
+
+def test_vllm_without_the_block_of_a_request_is_counted_at_its_metrics():
+    with replaying("vllm") as fake:
+        fake.events = [
+            json.dumps({k: v for k, v in json.loads(e).items() if k != "metrics"})
+            if e != "[DONE]"
+            else e
+            for e in fake.events
+        ]
+        run = measured(Servers([("4096", fake.url)]))
+    assert (run.verified, run.accepted) == (17, (11, 6, 0, 0))
+
+
+def test_llama_cpp_without_metrics_is_counted_by_its_answers_and_it_is_said():
+    with replaying("llama_cpp") as fake:
+        fake.missing = {"/metrics"}
+        servers = Servers([("4096", fake.url)])
+        run = measured(servers)
+        assert any("has no /metrics" in note for note in servers.notes)
+    assert (run.verified, run.accepted) == (19, ())
+    assert run.acceptance_length == pytest.approx(23 / 19)  # 1 + 4 / 19
+
+
+def test_the_lengths_of_the_engines_themselves_are_converted():
+    vllm = json.loads((RECORDED / "vllm.json").read_text())
+    block = json.loads(vllm["events"][-2])["metrics"]["speculative_decoding"]
+    own = length_of(block["num_spec_steps"], None, block["acceptance_histogram"])
+    assert own == pytest.approx(block["mean_acceptance_length"])  # the same definition
+    # SGLang 0.5.23 on a CPU: its own length is tokens / verifications, with that of the prefill.
+    answers = json.loads((RECORDED / "sglang-trimmed.json").read_text())["answers"]
+    meta = answers[1]["meta_info"]
+    verified, histogram = meta["spec_verify_ct"], meta["spec_correct_drafts_histogram"]
+    assert meta["spec_accept_length"] == pytest.approx(meta["completion_tokens"] / verified)
+    own = length_of(verified, None, histogram)
+    assert own == pytest.approx(1 + meta["spec_num_correct_drafts"] / verified)
+    assert own == pytest.approx((meta["completion_tokens"] - 1) / verified)
+
+
+def test_a_draft_without_a_histogram_that_adds_up_keeps_its_verifications():
+    text = 'vllm:generation_tokens_total 5\nvllm:spec_decode_num_drafts_total{a="b"} 4\n'
+    text += "vllm:spec_decode_num_accepted_tokens_total 3\n"
+    found = counters.read(text, "vllm")
+    assert found is not None
+    counted = found.since(counters.Counters()).counted()
+    assert (counted.verified, counted.accepted) == (4, ())
+    assert counters.read(text, "llamacpp") is None
+
+
+# --- caches, traffic, other engines ---------------------------------------------------------------
+
+
+def test_the_prefix_cache_is_emptied_or_it_is_said():
+    with replaying("vllm") as fake:
+        servers = Servers([("4096", fake.url)])
+        measured(servers)
+        assert any(body["path"] == "/reset_prefix_cache" for body in fake.bodies)
+        assert not any("prefix cache" in note for note in servers.notes)
+        fake.missing = {"/reset_prefix_cache"}
+        measured(servers)
+        assert any("was not emptied between runs" in note for note in servers.notes)
+    with replaying("llama_cpp") as fake:
+        measured(Servers([("4096", fake.url)]))
+        assert all(b["cache_prompt"] is False for b in fake.bodies if b["path"] == "/completion")
+
+
+@BOTH
+def test_other_traffic_is_refused(name):
+    with replaying(name) as fake:
+        servers = Servers([("4096", fake.url)])
+        fake.others = 7
+        with pytest.raises(EngineError, match="generated 31 tokens while it answered with 24"):
+            measured(servers)
+
+
+def test_engines_are_compared_only_where_that_is_asked_for():
+    with replaying("vllm") as vllm, replaying("llama_cpp") as llama:
+        urls = [("a", vllm.url), ("b", llama.url)]
+        with pytest.raises(InputError, match=r"different engines \(vLLM and llama.cpp\)"):
+            Servers(urls, insist=True)
+        servers = Servers(urls, insist=True, across_engines=True)
+        assert servers.label == "vLLM 0.32.0 and llama.cpp b0-unknown"
+        assert servers.versions == {"vllm": "0.32.0", "llama.cpp": "b0-unknown"}
+
+
+@BOTH
+def test_a_draft_of_another_size_than_its_folder_says_is_refused(name, tmp_path):
+    (tmp_path / "k-4096").mkdir()
+    (tmp_path / "k-4096" / "config.json").write_text('{"draft_vocab_size": 4096}')
+    with replaying(name) as fake:
+        if name == "vllm":  # it names the folder of its draft
+            with pytest.raises(InputError, match=r"drafts 4,096 tokens.*but k = 500"):
+                Servers([("500", fake.url)], drafts=[tmp_path / "k-4096"])
+        servers = Servers([("", fake.url)])
+        assert any("is not known" in note for note in servers.notes)
+
+
+# --- near ties ------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_how_near_a_tie_two_tokens_are(name):
+    first, second = {"llama_cpp": (253, 260), "vllm": (253, 260)}[name]
+    with replaying(name) as fake:
+        client = connect(fake.url)
+        client.read()
+        if name == "vllm":  # as it answers with return_tokens_as_token_ids
+            fake.tie["choices"][0]["logprobs"]["top_logprobs"][0] = {
+                "token_id:253": -1.9021997451782227,
+                "token_id:260": -2.7771997451782227,
+            }
+        gap = client.gap(IDS, first, second)
+        assert client.gap(IDS, first, 49_000) is None
+    expected = {"llama_cpp": 2.864452600479126 - 2.0075056552886963, "vllm": 0.875}[name]
+    assert gap == pytest.approx(expected)
+
+
+@BOTH
+def test_answers_that_differ_are_noted_with_their_gap(name):
+    with replaying(name) as fake:
+        servers = Servers([("4096", fake.url)])
+        measured(servers)
+        measured(servers)
+        assert "All 1 repeated answers equal the same prompt's first." in servers.notes
+        changed = fake.events[1].replace("3432", "260")
+        fake.events = [fake.events[0].replace("253", "260"), changed, *fake.events[2:]]
+        if name == "vllm":
+            fake.tie["choices"][0]["logprobs"]["top_logprobs"][0] = {
+                "token_id:253": -1.0,
+                "token_id:260": -1.0625,
+            }
+        measured(servers)
+        notes = " ".join(servers.notes)
+    assert "1 of 2 repeated answers differ" in notes
+    if name == "vllm":
+        assert "at most 0.062 apart (1 measured)." in notes
+    else:
+        assert "that is no near tie" in notes
+
+
+# --- failures -------------------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ("dies", "broke the connection off"),
+        ("stalls", r"was silent for 0\.5 s"),
+        ("garbage", "answers garbage"),
+        ("error", "failed while it answered: .*the slot is gone"),
+        ("cut", "broke an answer off before its end"),
+    ],
+)
+def test_failures_in_the_middle_are_sentences(name, wrong, words):
+    with replaying(name) as fake:
+        servers = Servers([("4096", fake.url)], stall=0.5)
+        fake.misbehave = wrong
+        with pytest.raises(EngineError, match=words):
+            measured(servers)
+
+
+@BOTH
+def test_a_server_that_was_started_anew_is_found_out(name):
+    with replaying(name) as fake:
+        client = connect(fake.url)
+        client.read()
+        fake.answered = 5
+        before = client.counters()
+        fake.answered = 1
+        assert before is not None
+        with pytest.raises(EngineError, match="was started anew"):
+            client._added(before, 24)
+
+
+# --- processes ------------------------------------------------------------------------------------
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from vocabtrim_core.serving.engines import process
+from vocabtrim_core.serving.engines.process import ServerProcess
+process.GRACE_SECONDS = 2
+server = ServerProcess([sys.executable, "-c", sys.argv[2]], {}, Path(sys.argv[1]))
+server.wait(lambda: "ready" in server.log.read_text().splitlines(), 30, lambda: None)
+print(*server.pids, flush=True)
+time.sleep(60)
+"""
+WORKERS = (
+    "import os, signal, subprocess, sys, time\n"
+    "worker = 'import signal as s, time; s.signal(s.SIGTERM, s.SIG_IGN); time.sleep(60)'\n"
+    "subprocess.Popen([sys.executable, '-c', worker])\n"
+    "time.sleep(0.3)\n"
+    "print('ready', flush=True)\n"
+    "time.sleep(60)\n"
+)
+
+
+def test_kill_9_of_the_command_leaves_no_server_behind(tmp_path):
+    environment = {**os.environ, "VOCABTRIM_HOME": str(tmp_path / "home")}
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path / "log.txt"), WORKERS],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        start_new_session=True,
+    )
+    assert holder.stdout is not None
+    guard, server, *workers = map(int, holder.stdout.readline().split())
+    assert workers
+    group = os.getpgid(server)
+    assert group == server  # a group of its own
+    assert {os.getpgid(pid) for pid in workers} == {group}
+    for pid in (guard, server, *workers):
+        assert os.getpgid(pid) != os.getpgid(holder.pid)
+    stubborn = [psutil.Process(pid) for pid in (guard, server, *workers)]
+    os.killpg(holder.pid, signal.SIGKILL)
+    holder.wait()
+    # The worker ignores SIGTERM, so it goes with the SIGKILL that follows the grace time.
+    until = time.monotonic() + 60
+    while time.monotonic() < until and any(map(_runs, stubborn)):
+        time.sleep(0.1)
+    assert not any(map(_runs, stubborn))
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False

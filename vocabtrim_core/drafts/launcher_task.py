@@ -1,0 +1,93 @@
+"""One task of the launcher that ends by itself: a check, an export, an evaluation."""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from vocabtrim_core.drafts.launcher import EVALUATED
+from vocabtrim_core.drafts.training_env import Trainer, complaint, out_of_space
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import disk
+
+POLL_SECONDS = 0.5
+Watch = Callable[[int, int], object]
+
+
+def run_tool(
+    trainer: Trainer,
+    folder: Path,
+    settings: Mapping[str, str],
+    *arguments: str,
+    watch: Watch = lambda done, total: None,
+) -> str:
+    """Run one task of the launcher.
+
+    Args:
+        trainer: The environment.
+        folder: The folder that the task runs in.
+        settings: Environment variables of the task.
+        *arguments: The task and its arguments.
+        watch: Called as watch(done, total) twice a second, in conversations evaluated, (0, 0) where
+            nothing was said of them; an exception that it raises, such as Cancelled, ends the task.
+
+    Returns:
+        What it printed to stdout.
+
+    Raises:
+        InputError: The task failed; the message holds its error, or names the full disk.
+    """
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+        child = subprocess.Popen(
+            trainer.argv(folder, settings, *arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            errors="replace",
+            env={**os.environ, **settings},
+        )
+        try:
+            output = _follow(child, watch)
+        finally:
+            child.kill()
+            child.wait()
+        errors.seek(0)
+        said = errors.read()
+    if child.returncode and out_of_space(said):
+        raise InputError(disk.full_disk(folder))
+    if child.returncode:
+        raise InputError(f"SpecForge refuses `{arguments[0]}`: {complaint(said)}")
+    return output
+
+
+def _follow(child: subprocess.Popen[str], watch: Watch) -> str:
+    """Collect what a task prints until it ends, and report how far it is."""
+    lines: queue.Queue[str | None] = queue.Queue()
+
+    def read() -> None:
+        for line in child.stdout or ():
+            lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    output, done, total = [], 0, 0
+    while True:
+        try:
+            line = lines.get(timeout=POLL_SECONDS)
+        except queue.Empty:
+            watch(done, total)
+            continue
+        if line is None:
+            child.wait()
+            return "".join(output)
+        if line.startswith(EVALUATED):
+            done, total = map(int, line.removeprefix(EVALUATED).split())
+            watch(done, total)
+        else:
+            output.append(line)
