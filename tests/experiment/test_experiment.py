@@ -138,7 +138,7 @@ def test_sizes():
 
 
 def test_prompts_that_are_trained_on_are_not_measured():
-    with pytest.raises(InputError, match="--unseen"):
+    with pytest.raises(InputError, match="measure on"):
         ExperimentPlan(unseen="chat")
 
 

@@ -124,7 +124,7 @@ class ExperimentPlan:
         if self.prompts == self.unseen:
             raise InputError(
                 f"Drafts would be measured on the prompts they are trained on ({self.prompts}); "
-                "name others with --unseen."
+                "name others to measure on."
             )
         for size in self.named_sizes:
             if size not in (BEST, FULL):
