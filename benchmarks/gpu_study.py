@@ -1,7 +1,7 @@
 """The GPU study: what a trimmed draft saves on one GPU, measured and held against the models.
 
     python benchmarks/gpu_study.py [--part latency|target] [--data CORPUS --other CORPUS]
-    python benchmarks/gpu_study.py --tiny          the same code at toy shapes on a CPU
+    python benchmarks/gpu_study.py --tiny          the same code at tiny shapes on a CPU
 
 Made for one H200 in under ten minutes; the size below is chosen for that.
 Part `latency`: (a) a draft step at Llama-3.1-8B EAGLE-3 shapes for 12 sizes k at batch 1, 8 and 64,
@@ -17,7 +17,7 @@ the measurements whole, as the app reads them.
 Not run so far: anything on a GPU. CUDA graphs of the draft step, of the verification and of the
 whole cycle are written but were never captured; where a target cannot be captured its cycles run
 without, and the notes say so. SGLang is no part of this script. Results that end in _tiny are from
-a CPU at toy shapes: they show that the script works and are no result.
+a CPU at tiny shapes: they show that the script works and are no result.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from benchmarks.gpu_study_rows import DEPTH
 from benchmarks.report import write_report
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, demo, open_corpus
+from vocabtrim_core.corpora.demo_corpus import demo_corpus
 from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
-from vocabtrim_core.drafts import demo_target
 from vocabtrim_core.drafts.features import choose_device
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.drafts.training_env import probe as look_at_trainer
@@ -84,8 +84,8 @@ GPU = Size(
     16,
     128,
 )
-TOY = DraftArchitecture("toy", 64, 96, 4, 2, 16, 600, target_layers=4)
-CPU = Size(TOY, (1, 2), 16, 0.2, replace(gpu_train.CPU, answers=60), 3, 12)
+TINY = DraftArchitecture("tiny", 64, 96, 4, 2, 16, 600, target_layers=4)
+CPU = Size(TINY, (1, 2), 16, 0.2, replace(gpu_train.CPU, answers=60), 3, 12)
 
 
 class Study:
@@ -224,11 +224,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--other", nargs="+", help=f"another domain (default: {OUTSIDE})")
     parser.add_argument("--tokenizer", default="llama-3.1")
     parser.add_argument("--trainer", help="Python of the environment with SpecForge")
-    parser.add_argument("--tiny", action="store_true", help="toy shapes on the CPU")
+    parser.add_argument("--tiny", action="store_true", help="tiny shapes on the CPU")
     arguments = parser.parse_args(argv)
     device = choose_device("cpu" if arguments.tiny else "auto")
     if device == "cpu" and not arguments.tiny:
-        raise SystemExit("There is no GPU here; --tiny runs the same code at toy shapes.")
+        raise SystemExit("There is no GPU here; --tiny runs the same code at tiny shapes.")
     study = Study(CPU if arguments.tiny else GPU, device, arguments.tiny)
     if arguments.part != "target":
         study.latency()
@@ -240,7 +240,7 @@ def _target(study: Study, arguments: argparse.Namespace) -> None:
     command = [arguments.trainer] if arguments.trainer else None
     trainer = look_at_trainer(command, device=study.device)
     if not (arguments.data and arguments.other):
-        demo_target.demo_corpus()
+        demo_corpus()
     home = workspace.folder("demo")
     limit = study.size.training.rows
     inside, outside = (

@@ -1,7 +1,7 @@
 """Training on a GPU: speed and memory per k, and a real small target with its drafts.
 
     python benchmarks/gpu_train.py --data CORPUS [--part shapes|target]
-    python benchmarks/gpu_train.py --tiny          the same code at toy shapes on a CPU
+    python benchmarks/gpu_train.py --tiny          the same code at tiny shapes on a CPU
 
 Part `shapes`: random targets with the shapes of Llama-3.2-1B and Llama-3.1-8B; features are
 captured and each k is trained for 200 steps with SpecForge's own loss. Random weights say nothing
@@ -24,11 +24,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import language_model, small_tokenizer
 from benchmarks.report import write_report
 from vocabtrim_core.corpora import Corpus, open_corpus
+from vocabtrim_core.corpora.demo_corpus import demo_corpus
 from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.drafts import demo_target, language_model, toy_tokenizer
 from vocabtrim_core.drafts.completion_clients import Sampling
 from vocabtrim_core.drafts.launcher import PEAK
 from vocabtrim_core.drafts.local_answerer import LocalAnswerer
@@ -44,8 +45,8 @@ from vocabtrim_core.tokenizers.tokenizer import Tokenizer, load_tokenizer
 from vocabtrim_core.tradeoff import TradeOff
 
 NO_GPU = (
-    "There was no GPU: this run shows that the script works, at toy shapes on a CPU with the torch "
-    "loss. Its numbers are no result."
+    "There was no GPU: this run shows that the script works, at tiny shapes on a CPU with the "
+    "torch loss. Its numbers are no result."
 )
 
 
@@ -151,7 +152,7 @@ def save(model: Any, tokenizer: Tokenizer, out: Path, label: str) -> Target:
     (out / "tokenizer.json").write_text(tokenizer.json, "utf-8")
     about = {**tokenizer.special_tokens, "chat_template": tokenizer.chat_template}
     (out / "tokenizer_config.json").write_text(json.dumps(about), "utf-8")
-    (out / "toy.json").write_text(json.dumps({"label": label}), "utf-8")
+    (out / "README.md").write_text(f"{label}\n", "utf-8")
     return load_target(out)
 
 
@@ -310,14 +311,14 @@ def main() -> None:
     parser.add_argument("--tokenizer", default="llama-3.1")
     parser.add_argument("--part", choices=("shapes", "target"), help="(default: both)")
     parser.add_argument("--trainer", help="Python of the environment with SpecForge")
-    parser.add_argument("--tiny", action="store_true", help="toy shapes on the CPU")
+    parser.add_argument("--tiny", action="store_true", help="tiny shapes on the CPU")
     arguments = parser.parse_args()
     command = [arguments.trainer] if arguments.trainer else None
     trainer = probe(command, device="cpu" if arguments.tiny else "auto")
     if not trainer.devices and not arguments.tiny:
-        raise SystemExit("There is no GPU here; --tiny runs the same code at toy shapes.")
+        raise SystemExit("There is no GPU here; --tiny runs the same code at tiny shapes.")
     size = CPU if arguments.tiny else GPU
-    corpus = demo_target.demo_corpus() if not arguments.data else open_corpus(arguments.data)
+    corpus = demo_corpus() if not arguments.data else open_corpus(arguments.data)
     corpus = replace(corpus, limit=size.rows)
     with tempfile.TemporaryDirectory() as home:
         tokenizer = load_tokenizer(arguments.tokenizer)
@@ -334,7 +335,7 @@ def main() -> None:
 def tiny_tokenizer(home: Path, corpus: Corpus) -> Tokenizer:
     """A tokenizer of 600 tokens."""
     folder = home / "tokenizer"
-    toy_tokenizer.write_tokenizer(folder, corpus, 600, 4096)
+    small_tokenizer.write_tokenizer(folder, corpus, 600, 4096)
     return load_tokenizer(folder)
 
 

@@ -17,6 +17,7 @@ from pages.ui.throughput import (
 )
 from pages.ui.throughput.shown_measurement import ShownMeasurement
 from pages.ui.widgets import linked
+from vocabtrim_core.drafts.bundled_target import TITLE
 
 require_router()
 
@@ -51,13 +52,13 @@ def nothing_yet() -> None:
         )
     else:
         st.markdown(
-            "The forecast predicts; this page measures. It needs a target and drafts of it. On a "
-            "fresh machine the demo trains both in a few minutes, a toy that shows the mechanism. "
+            "The forecast predicts; this page measures. It needs a target and drafts of it: those "
+            f"of {TITLE}, which comes with this program, are trained in minutes. "
             "Results from elsewhere can be imported at the right."
         )
         go_to(
             "train",
-            "Train the demo drafts",
+            "Train drafts",
             type="primary",
             icon=":material/model_training:",
             key="train_first",

@@ -9,7 +9,7 @@ from pages.ui.train import answers_view, cost_view, request_form, run_view
 
 require_router()
 
-EXAMPLE = ["train", "--target", "demo", "--k", "full", "--k", "4380"]
+EXAMPLE = ["train", "--target", "smollm2", "--k", "full", "--k", "4096"]
 
 
 def set_up() -> list[str]:
@@ -21,6 +21,7 @@ def set_up() -> list[str]:
         request = request_form.form()
     with right, plain_errors():
         if request is None:
+            cost_view.known()  # asked meanwhile
             st.info(
                 "Choose a target and conversations; what a training costs is shown here before "
                 "anything starts.",

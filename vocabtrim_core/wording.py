@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 PAPER = "Ben Shoham, Balancing Coverage and Draft Latency in Vocabulary Trimming (arXiv 2603.05210)"
+EARLIER_DEMO = "demo target of an earlier version"  # a small one, which was trained here
 
 
 def percent(share: float, digits: int = 1) -> str:

@@ -15,8 +15,8 @@ from vocabtrim_core import workspace
 from vocabtrim_core.counts_store import list_counts
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
+from vocabtrim_core.tokenizers.presets import PRESETS, SMOLLM2
 
-TOKENIZER = "llama-3.1"
 DOMAINS = ("python-assistant", "tool-calls")
 ABOUT = {
     "python-assistant": "broad: questions about Python code",
@@ -35,6 +35,11 @@ def files() -> dict[str, Path]:
     return {name: by_domain[name] for name in DOMAINS if name in by_domain}
 
 
+def tokenizer() -> str:
+    """What the demo is counted with: that of the bundled target, where it is installed."""
+    return SMOLLM2 if PRESETS[SMOLLM2].installed else next(iter(PRESETS))
+
+
 def demo_jobs() -> list[Job]:
     """The jobs that prepare the demo, newest first."""
     return [
@@ -50,7 +55,7 @@ def count_arguments(path: Path) -> list[str]:
     Args:
         path: a file of conversations.
     """
-    return ["count", "--tokenizer", TOKENIZER, "--data", str(path)]
+    return ["count", "--tokenizer", tokenizer(), "--data", str(path)]
 
 
 def start() -> None:
@@ -88,6 +93,6 @@ def panel() -> None:
     st.write(
         "Two domains are built from the packages installed here: a broad one, questions and "
         "answers about Python code, and a narrow one, tool calls in JSON. They are then counted "
-        f"with the {TOKENIZER} tokenizer. This takes about a minute, once."
+        f"with the tokenizer of {PRESETS[tokenizer()].title}. This takes about a minute, once."
     )
     jobpanel.watch(demo_jobs, "demo")

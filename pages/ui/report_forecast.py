@@ -211,5 +211,4 @@ def choose(k: int, vocab_size: int) -> None:
 
 def _title(measured: Measurement) -> str:
     sizes = sorted({c.k for c in measured.configurations if c.k is not None})
-    toy = ", toy" if measured.toy else ""
-    return f"{measured.prompts} on {measured.engine}{toy}, k = {', '.join(f'{k:,}' for k in sizes)}"
+    return f"{measured.prompts} on {measured.engine}, k = {', '.join(f'{k:,}' for k in sizes)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from vocabtrim_core.forecast.paper import KNOWN_SIZES
+from vocabtrim_core.forecast.paper import known_sizes
 
 
 @st.cache_data(show_spinner=False)
@@ -27,7 +27,7 @@ def presets(vocab_size: int) -> list[tuple[int, str]]:
     Args:
         vocab_size: V, the target's number of tokens.
     """
-    return [(k, name) for k, name in KNOWN_SIZES if k < vocab_size] + [(vocab_size, "all")]
+    return [*known_sizes(vocab_size), (vocab_size, "all")]
 
 
 def nearest_size(k: int | None, vocab_size: int) -> int:

@@ -19,25 +19,24 @@ from helpers.browser_kit import (
     settled,
     tab,
 )
-from helpers.training_folders import SIZE, write_job, write_run, write_target, write_trainer
+from helpers.training_folders import SIZE, write_bundled_target, write_job, write_run, write_trainer
 
 from benchmarks.browser import serving
 from vocabtrim_core import workspace
-from vocabtrim_core.drafts.target import demo_folder
 
 pytestmark = NEEDS_BROWSER
 POINTS = ".st-key-{} .js-plotly-plot .scatterlayer .point"
-ARGV = ["train", "--target", "demo", "--k", "full", "--k", "100", "--name", "demo-1"]
+ARGV = ["train", "--target", "smollm2", "--k", "full", "--k", "100", "--name", "demo-1"]
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
-    """A workspace with a toy target and a run of it, one draft finished and one on its way."""
+    """A workspace with the bundled target and a run: one draft finished, one on its way."""
     home = tmp_path_factory.mktemp("train")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VOCABTRIM_HOME", str(home))
         write_trainer()
-        write_target(demo_folder(), toy=True)
+        write_bundled_target()
         write_run("demo-1", {SIZE: 1.8}, {100: 50})
         yield home
 

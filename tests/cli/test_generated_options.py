@@ -8,7 +8,6 @@ import pytest
 from vocabtrim_core.cli import COMMANDS
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.drafts.completion_clients import Sampling
-from vocabtrim_core.drafts.demo_target import DemoShape
 from vocabtrim_core.drafts.plan import SMALL_PLAN, Deployment, TrainingPlan
 from vocabtrim_core.fields.codec import from_argv, table, to_argv
 from vocabtrim_core.serving.configurations import Drafting
@@ -20,16 +19,15 @@ from vocabtrim_core.serving.tuning import Space
 
 # command, what it cannot do without, values that differ from the default in every option
 VALUES = [
-    ("train", ["--target", "demo"], SMALL_PLAN),
+    ("train", ["--target", "smollm2"], SMALL_PLAN),
     (
         "train",
-        ["--target", "demo"],
+        ["--target", "smollm2"],
         TrainingPlan(3, 7, 2, 4, 2e-4, 0.015, 0.5, 5, "target", 6, True, 0, 9),
     ),
-    ("train", ["--target", "demo"], Deployment("cuda", 2, 3, 1, "node-0.example")),
-    ("train", ["--target", "demo"], Sampling(0.7, 64, "mark")),
-    ("regenerate", ["--target", "demo", "--out", "a.jsonl"], Sampling(1.25, 1)),
-    ("demo-target", [], DemoShape(700, 128, 5, 64, 2, minutes=0.5, steps=3)),
+    ("train", ["--target", "smollm2"], Deployment("cuda", 2, 3, 1, "node-0.example")),
+    ("train", ["--target", "smollm2"], Sampling(0.7, 64, "mark")),
+    ("regenerate", ["--target", "smollm2", "--out", "a.jsonl"], Sampling(1.25, 1)),
     ("bench", [], Drafting(4, 2, 8)),
     ("bench", [], Generation(7, ignore_eos=True)),
     (
@@ -87,9 +85,9 @@ def test_without_options_the_defaults_hold(command, needed, value):
 @pytest.mark.parametrize(
     ("command", "argv", "sentence"),
     [
-        ("train", ["--target", "demo", "--epochs", "many"], "'many' is not a whole number"),
-        ("train", ["--target", "demo", "--learning-rate", "nan"], "'nan' is not a number"),
-        ("train", ["--target", "demo", "--start", "there"], "invalid choice: 'there'"),
+        ("train", ["--target", "smollm2", "--epochs", "many"], "'many' is not a whole number"),
+        ("train", ["--target", "smollm2", "--learning-rate", "nan"], "'nan' is not a number"),
+        ("train", ["--target", "smollm2", "--start", "there"], "invalid choice: 'there'"),
         ("count", ["--tokenizer", "t", "--max-refused", "some"], "'some' is not a number"),
         ("bench", ["--draft-tokens", "1.5"], "'1.5' is not a whole number"),
         ("probe", ["--batch", "8", "many"], "'many' is not a whole number"),

@@ -389,14 +389,12 @@ def test_measured_results_enter_the_report(ok, refused, counts, shapes, measurem
     page = (tmp_path / "r.html").read_text("utf-8")
     assert "Measured throughput changes by +4.0" in page
     assert "SGLang 0.5, a GPU" in page
-    assert "toy" not in page
     assert "no speculation" in (tmp_path / "tables/measured.csv").read_text()
-    single = replace(measurement, runs=measurement.runs[::3], toy=True)
+    single = replace(measurement, runs=measurement.runs[::3])
     rows = ok(*base, "--measurement", save(single))["measured"]
     assert rows[0]["gain_low"] is None
     page = (tmp_path / "r.html").read_text("utf-8")
     assert "one run" in page
-    assert "toy target" in page
     other = replace(measurement, vocab_size=501)
     said = refused(*base, "--measurement", save(other))
     assert "V = 501, but the choice has V = 500" in said

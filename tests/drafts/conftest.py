@@ -1,4 +1,4 @@
-"""A toy target of a few seconds, conversations for it, and features captured from it."""
+"""A small target of a few seconds, conversations for it, and features captured from it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
+from helpers.small_target import train_small_target
 
 from vocabtrim_core.corpora import Corpus, open_corpus
 from vocabtrim_core.counting.config import CountConfig
-from vocabtrim_core.drafts.demo_target import DemoShape, build
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.features import capture
 from vocabtrim_core.drafts.plan import SMALL_MAX_TOKENS
@@ -35,7 +35,7 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def toy_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """120 short conversations with answers that follow a pattern."""
     rng = random.Random(0)
     lines = []
@@ -50,49 +50,40 @@ def toy_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
             },
         ]
         lines.append(json.dumps({"id": i, "conversations": turns * rng.choice((1, 1, 2))}))
-    path = tmp_path_factory.mktemp("toy-corpus") / "toy.jsonl"
+    path = tmp_path_factory.mktemp("small-corpus") / "small.jsonl"
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return open_corpus(path)
 
 
 @pytest.fixture(scope="session")
-def toy(toy_corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """The toy target: folder, shape, losses."""
-    shape = DemoShape(
-        vocab_size=700,
-        hidden_size=64,
-        layers=4,
-        length=64,
-        batch=4,
-        steps=150,
-        max_epochs=20,
-        context=512,
-    )
-    out = tmp_path_factory.mktemp("targets") / "toy"
-    made = build(shape, corpus=toy_corpus, out=out, threads=1)
-    return SimpleNamespace(
-        folder=made.folder,
-        shape=shape,
-        held_out_loss=made.held_out_loss,
-        unigram_loss=made.unigram_loss,
-    )
+def small(small_corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """The small target's folder."""
+    out = tmp_path_factory.mktemp("targets") / "small"
+    return SimpleNamespace(folder=train_small_target(out, small_corpus, steps=150))
 
 
 @pytest.fixture(scope="session")
-def toy_target(toy: SimpleNamespace) -> Target:
-    return load_target(toy.folder)
+def small_target(small: SimpleNamespace) -> Target:
+    return load_target(small.folder)
 
 
 @pytest.fixture(scope="session")
-def toy_recipe(toy: SimpleNamespace) -> CountConfig:
-    tokenizer = load_tokenizer(toy.folder)
+def small_recipe(small: SimpleNamespace) -> CountConfig:
+    tokenizer = load_tokenizer(small.folder)
     return CountConfig(tokenizer, resolve_template(tokenizer), max_length=128)
 
 
 @pytest.fixture(scope="session")
-def toy_features(toy_target: Target, toy_corpus: Corpus, toy_recipe: CountConfig) -> FeatureSet:
+def small_features(
+    small_target: Target, small_corpus: Corpus, small_recipe: CountConfig
+) -> FeatureSet:
     return capture(
-        toy_target, toy_corpus, toy_recipe, held_out=0.2, device="cpu", max_tokens=SMALL_MAX_TOKENS
+        small_target,
+        small_corpus,
+        small_recipe,
+        held_out=0.2,
+        device="cpu",
+        max_tokens=SMALL_MAX_TOKENS,
     )
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+from vocabtrim_core import workspace
 from vocabtrim_core.cli import main
 from vocabtrim_core.counts import Provenance, TokenCounts
-from vocabtrim_core.drafts import demo_target
 from vocabtrim_core.drafts import training_env as trainer_
 from vocabtrim_core.drafts.runs import (
     DONE,
@@ -22,7 +21,6 @@ from vocabtrim_core.drafts.runs import (
     read_stages,
     run_folder,
 )
-from vocabtrim_core.drafts.target import demo_folder
 from vocabtrim_core.drafts.training_env import Trainer
 from vocabtrim_core.errors import InputError
 
@@ -54,13 +52,13 @@ def found_trainer(monkeypatch) -> Trainer:
     return found
 
 
-def test_capture_twice_is_one_capture(call, toy, toy_corpus) -> None:
+def test_capture_twice_is_one_capture(call, small, small_corpus) -> None:
     arguments = (
         "capture",
         "--target",
-        toy.folder,
+        small.folder,
         "--data",
-        toy_corpus.files[0],
+        small_corpus.files[0],
         "--max-length",
         64,
         "--held-out",
@@ -70,7 +68,6 @@ def test_capture_twice_is_one_capture(call, toy, toy_corpus) -> None:
     )
     code, made = call(*arguments)
     assert code == 0
-    assert made["toy"]
     assert made["train_samples"] + made["eval_samples"] <= 120
     assert made["bytes"] > 8 * 64 * (made["train_tokens"] + made["eval_tokens"])
     assert call(*arguments) == (0, made)
@@ -93,11 +90,11 @@ def test_capture_twice_is_one_capture(call, toy, toy_corpus) -> None:
     ],
 )
 def test_bad_input_is_one_sentence(
-    call, toy, toy_corpus, found_trainer, change: dict[str, str], sentence: str
+    call, small, small_corpus, found_trainer, change: dict[str, str], sentence: str
 ) -> None:
     usual = {
-        "--target": toy.folder,
-        "--data": toy_corpus.files[0],
+        "--target": small.folder,
+        "--data": small_corpus.files[0],
         "--k": "64",
         "--max-length": "128",
         "--held-out": "0.2",
@@ -109,7 +106,7 @@ def test_bad_input_is_one_sentence(
 
 
 def test_sizes_are_trained_in_the_order_named(
-    call, toy, toy_corpus, found_trainer, tmp_path, monkeypatch
+    call, small, small_corpus, found_trainer, tmp_path, monkeypatch
 ) -> None:
     """Files among them, whatever is larger; a size named twice is trained once."""
     asked = []
@@ -121,7 +118,7 @@ def test_sizes_are_trained_in_the_order_named(
     monkeypatch.setattr("vocabtrim_core.drafts.training.train", train)
     file = tmp_path / "own.json"
     file.write_text(json.dumps({"vocab_size": 700, "ids": list(range(0, 700, 10))}))
-    base = ("train", "--target", toy.folder, "--data", toy_corpus.files[0])
+    base = ("train", "--target", small.folder, "--data", small_corpus.files[0])
     call(*base, "--k", 50, "--k", "full", "--k", 90, "--k", 50)
     call(*base, "--k", 90, "--vocabulary", file, "--k", "full")
     call(*base, "--vocabulary", file, "--k", "v", "--k", 90)
@@ -130,7 +127,7 @@ def test_sizes_are_trained_in_the_order_named(
 
 
 @pytest.fixture
-def two_drafts(elsewhere, toy) -> Path:
+def two_drafts(elsewhere, small) -> Path:
     """A run with drafts of 700 (all of V) and 70 tokens; returns its folder."""
     folder = run_folder("demo-1")
     vocabularies = {}
@@ -139,7 +136,7 @@ def two_drafts(elsewhere, toy) -> Path:
         draft.mkdir(parents=True)
         (draft / "config.json").write_text(json.dumps({"draft_vocab_size": k}))
         vocabularies[str(k)] = {"sha256": "", "steps": 1, "counts": "features"}
-    spec = {"vocabularies": vocabularies, "target": {"vocab_size": 700, "toy": {}}}
+    spec = {"vocabularies": vocabularies, "target": {"vocab_size": 700}}
     (folder / "run.json").write_text(json.dumps(spec))
     return folder
 
@@ -186,13 +183,13 @@ def test_a_draft_that_a_run_lacks_names_those_it_has(two_drafts, spec) -> None:
     ],
 )
 def test_every_command_that_takes_a_draft_takes_that_name(
-    call, two_drafts, command, toy, toy_corpus, toy_features, found_trainer, tmp_path
+    call, two_drafts, command, small, small_corpus, small_features, found_trainer, tmp_path
 ) -> None:
     """A size that the run lacks is refused by the same sentence, so the name is understood."""
     counts = tmp_path / "c.npz"
     TokenCounts([1] * 700, 1, 0, Provenance("assistant", "t", "t", "m", "m")).save(counts)
-    words = {"{target}": toy.folder, "{corpus}": toy_corpus.files[0], "c": counts}
-    words["0"] = toy_features.key
+    words = {"{target}": small.folder, "{corpus}": small_corpus.files[0], "c": counts}
+    words["0"] = small_features.key
     code, said = call(*(words.get(word, word) for word in command), "demo-1/k-71")
     assert code == 2
     assert "The run demo-1 has no draft 'k-71'" in said["error"]
@@ -212,63 +209,55 @@ def test_a_run_that_gets_more_sizes_keeps_the_stages_of_the_earlier(tmp_path) ->
     ]
 
 
-def test_counts_of_another_vocabulary(call, toy, toy_corpus, found_trainer, tmp_path) -> None:
+def test_counts_of_another_vocabulary(call, small, small_corpus, found_trainer, tmp_path) -> None:
     path = tmp_path / "other.npz"
     TokenCounts([3, 2, 1], 1, 0, Provenance("assistant", "t", "t", "m", "m")).save(path)
     code, said = call(
-        "train", "--target", toy.folder, "--data", toy_corpus.files[0], "--k", 2, "--counts", path
+        "train",
+        "--target",
+        small.folder,
+        "--data",
+        small_corpus.files[0],
+        "--k",
+        2,
+        "--counts",
+        path,
     )
     assert code == 2
     assert "count with the target's tokenizer" in said["error"]
 
 
-def test_evaluation_of_what_is_no_draft(call, toy, toy_features, found_trainer, tmp_path) -> None:
-    base = ("draft-eval", tmp_path, "--target", toy.folder, "--features")
-    assert "There is no draft at" in call(*base, toy_features.key)[1]["error"]
+def test_evaluation_of_what_is_no_draft(
+    call, small, small_features, found_trainer, tmp_path
+) -> None:
+    base = ("draft-eval", tmp_path, "--target", small.folder, "--features")
+    assert "There is no draft at" in call(*base, small_features.key)[1]["error"]
     (tmp_path / "config.json").write_text("{}")
     assert "no captured features" in call(*base, "ffff")[1]["error"]
 
 
-def test_a_check_makes_no_demo_target(call, found_trainer, elsewhere) -> None:
-    code, said = call("train", "--target", "demo", "--k", "full", "--check")
-    assert code == 2
-    assert "run `demo-target`" in said["error"]
-
-
-def test_training_for_the_demo_makes_its_target_first(
-    call, found_trainer, elsewhere, monkeypatch, toy, toy_corpus
+def test_the_demo_target_of_earlier_versions_is_said_to_be_gone(
+    call, found_trainer, elsewhere
 ) -> None:
-    made = []
-
-    def build(shape, **options) -> None:
-        made.append(options["threads"])
-        shutil.copytree(toy.folder, demo_folder())
-
-    monkeypatch.setattr(demo_target, "build", build)
-    arguments = (
-        "train",
-        "--target",
-        "demo",
-        "--k",
-        701,
-        "--threads",
-        1,
-        "--data",
-        toy_corpus.files[0],
+    said = call("train", "--target", "demo", "--k", "full", "--check")
+    assert said[0] == 2
+    assert "There is no target demo any more; give smollm2" in said[1]["error"]
+    old = workspace.folder("targets") / "demo"
+    old.mkdir()
+    assert (
+        f"or {old} for the demo target of an earlier version"
+        in call("capture", "--target", "demo")[1]["error"]
     )
-    assert "k must lie within 1..700" in call(*arguments)[1]["error"]  # it is there, and read
-    assert "k must lie within 1..700" in call(*arguments)[1]["error"]
-    assert made == [1]
 
 
-def test_a_vocabulary_file_is_trained_as_it_is(call, toy, toy_corpus, found_trainer, tmp_path):
+def test_a_vocabulary_file_is_trained_as_it_is(call, small, small_corpus, found_trainer, tmp_path):
     file = tmp_path / "own.json"
     base = (
         "train",
         "--target",
-        toy.folder,
+        small.folder,
         "--data",
-        toy_corpus.files[0],
+        small_corpus.files[0],
         "--held-out",
         0.2,
         "--vocabulary",
@@ -298,35 +287,6 @@ def test_the_trainer_is_chosen_and_remembered(call, elsewhere, monkeypatch) -> N
     monkeypatch.delenv(trainer_.VARIABLE)
     call("trainer", "--use", "")
     assert trainer_.trainer_command() == (sys.executable,)
-
-
-def test_demo_target_command(call, toy_corpus, tmp_path) -> None:
-    code, made = call(
-        "demo-target",
-        "--data",
-        toy_corpus.files[0],
-        "--out",
-        tmp_path / "t",
-        "--steps",
-        8,
-        "--vocab-size",
-        600,
-        "--hidden-size",
-        64,
-        "--layers",
-        4,
-        "--length",
-        32,
-        "--batch",
-        2,
-        "--threads",
-        1,
-    )
-    assert code == 0
-    assert made["label"].startswith("toy target")
-    assert made["unigram_perplexity"] > 1
-    assert Path(made["folder"], "model.safetensors").is_file()
-    assert "minutes" in call("demo-target", "--minutes", 0)[1]["error"]
 
 
 def test_stages_are_told_and_finished_ones_stay(tmp_path) -> None:

@@ -25,11 +25,11 @@ PLAN = TrainingPlan(epochs=2, ttt_length=3, evaluations=4)
 
 
 @pytest.fixture
-def setting(toy_target, toy_corpus, toy_recipe, tmp_path, monkeypatch) -> Setting:
-    """The toy and its conversations, in a workspace of their own; a trainer that was looked at."""
+def setting(small_target, small_corpus, small_recipe, tmp_path, monkeypatch) -> Setting:
+    """The small target and its conversations, in a workspace of their own."""
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
     found = Trainer(("python",), {"torch": "2", "specforge": "0.2.0"}, (), (), 1e11)
-    return Setting(toy_target, toy_corpus, toy_recipe, PLAN, Deployment(), found)
+    return Setting(small_target, small_corpus, small_recipe, PLAN, Deployment(), found)
 
 
 def keep(setting: Setting, *made: Trial) -> None:
@@ -38,12 +38,12 @@ def keep(setting: Setting, *made: Trial) -> None:
     write_atomic(setting.path, json.dumps(entries).encode())
 
 
-def test_an_estimate_grows_with_k_and_says_what_is_needed(setting, toy_features) -> None:
+def test_an_estimate_grows_with_k_and_says_what_is_needed(setting, small_features) -> None:
     cost = estimate(setting, [700, 64], held_out=0.2)
-    tokens = toy_features.train_tokens + toy_features.eval_tokens
+    tokens = small_features.train_tokens + small_features.eval_tokens
     assert cost.tokens == pytest.approx(tokens, rel=0.02)
-    assert cost.feature_bytes == pytest.approx(toy_features.bytes, rel=0.06)
-    assert cost.steps == pytest.approx(2 * toy_features.train_samples, rel=0.15)
+    assert cost.feature_bytes == pytest.approx(small_features.bytes, rel=0.06)
+    assert cost.steps == pytest.approx(2 * small_features.train_samples, rel=0.15)
     assert cost.train_seconds[700] > cost.train_seconds[64] > 0
     assert cost.memory_bytes[700] > cost.memory_bytes[64] > 0
     assert cost.fits
@@ -95,7 +95,7 @@ def test_a_finished_run_gives_the_time_of_computing_alone(setting) -> None:
     line |= {"step": 5, "kind": "train", "time": 1.0, "perf/data_wait_time_s": 0.05}
     (draft.parent / "metrics.jsonl").write_text(json.dumps(line))
     spec = {
-        "target": {"sha256": setting.target.fingerprint, "vocab_size": 700, "toy": {}},
+        "target": {"sha256": setting.target.fingerprint, "vocab_size": 700},
         "deployment": {"device": "cpu", "processes": 1, "nodes": 1},
         "plan": {"ttt_length": 3},
         "trainer": {"flops_per_second": 1.0},  # looked at while the machine was busy
@@ -124,7 +124,7 @@ def test_what_does_not_fit_into_memory_is_refused_with_what_fits(setting, monkey
 
 
 def test_a_training_that_would_be_killed_is_refused_before(
-    setting, toy_features, monkeypatch
+    setting, small_features, monkeypatch
 ) -> None:
     from vocabtrim_core.drafts import training
     from vocabtrim_core.drafts.request import TrainingRequest

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from helpers.lazy import Lazy
 
+from benchmarks import language_model
 from vocabtrim_core.corpora import open_corpus
 from vocabtrim_core.counting.config import CountConfig
-from vocabtrim_core.drafts import demo_target, language_model, metrics, training_env
+from vocabtrim_core.drafts import metrics, training_env
 from vocabtrim_core.drafts.evaluate_export import acceptance
 from vocabtrim_core.drafts.feature_sets import load_features
 from vocabtrim_core.drafts.features import capture, estimate_bytes
 from vocabtrim_core.drafts.plan import (
+    SMALL_MAX_TOKENS,
     Deployment,
     OnlineServers,
     TrainingPlan,
@@ -26,9 +28,7 @@ from vocabtrim_core.drafts.plan import (
 from vocabtrim_core.drafts.target import aux_layers, load_target, trainer_folder
 from vocabtrim_core.drafts.tokenized_dataset import is_held_out, read_sequences
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.templates.spans import counted_mask, ids_inside
-from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 torch = Lazy("torch")
 torch_loss = Lazy("vocabtrim_core.drafts.torch_loss")
@@ -133,7 +133,7 @@ def test_loss_without_a_counted_position_is_zero() -> None:
 
 
 def test_wide_cross_entropy_equals_torch() -> None:
-    from vocabtrim_core.drafts.linear_cross_entropy import LinearCrossEntropy
+    from benchmarks.linear_cross_entropy import LinearCrossEntropy
 
     torch.manual_seed(2)
     hidden = torch.randn(700, 16, requires_grad=True)
@@ -177,25 +177,24 @@ def test_layers_that_are_fused() -> None:
         assert found[-1] < layers - 1
 
 
-def test_target_is_read_and_labelled(toy) -> None:
-    target = load_target(toy.folder)
+def test_target_is_read(small) -> None:
+    target = load_target(small.folder)
     assert (target.vocab_size, target.hidden_size, target.layers) == (700, 64, 4)
-    assert target.toy["label"].startswith("toy target")
+    assert not target.bundled
     assert (target.head_key, target.embedding_key) == (
         "lm_head.weight",
         "model.embed_tokens.weight",
     )
     assert target.draft_config(64)["draft_vocab_size"] == 64
-    assert toy.held_out_loss < toy.unigram_loss
 
 
-def test_a_target_without_an_index_gets_one_beside_links(toy, tmp_path: Path) -> None:
-    view = trainer_folder(load_target(toy.folder), tmp_path)
+def test_a_target_without_an_index_gets_one_beside_links(small, tmp_path: Path) -> None:
+    view = trainer_folder(load_target(small.folder), tmp_path)
     places = json.loads((view / "model.safetensors.index.json").read_text("utf-8"))["weight_map"]
     assert places["lm_head.weight"] == "model.safetensors"
-    assert (view / "model.safetensors").resolve() == (toy.folder / "model.safetensors").resolve()
+    assert (view / "model.safetensors").resolve() == (small.folder / "model.safetensors").resolve()
     stamp = (view / "model.safetensors.index.json").stat().st_mtime_ns
-    assert trainer_folder(load_target(toy.folder), tmp_path) == view
+    assert trainer_folder(load_target(small.folder), tmp_path) == view
     assert (view / "model.safetensors.index.json").stat().st_mtime_ns == stamp
 
 
@@ -207,8 +206,8 @@ def test_what_is_no_target_is_said(tmp_path: Path) -> None:
         load_target(tmp_path)
 
 
-def test_mask_marks_the_ids_that_counting_counts(toy, toy_recipe) -> None:
-    text, spans = toy_recipe.template.spans(
+def test_mask_marks_the_ids_that_counting_counts(small, small_recipe) -> None:
+    text, spans = small_recipe.template.spans(
         [
             {"role": "user", "content": "Call it."},
             {"role": "assistant", "content": "{}, done"},
@@ -217,7 +216,7 @@ def test_mask_marks_the_ids_that_counting_counts(toy, toy_recipe) -> None:
         ],
         "assistant",
     )
-    encoding = toy_recipe.tokenizer.backend.encode(text, add_special_tokens=False)
+    encoding = small_recipe.tokenizer.backend.encode(text, add_special_tokens=False)
     for masks in (False, True):
         for limit in (None, len(encoding.ids) // 2):
             mask = counted_mask(encoding, spans, masks=masks, limit=limit)
@@ -227,27 +226,27 @@ def test_mask_marks_the_ids_that_counting_counts(toy, toy_recipe) -> None:
     assert len(counted)
 
 
-def test_held_out_is_decided_by_content(toy_corpus, toy_recipe) -> None:
-    first = read_sequences(toy_corpus, toy_recipe, held_out=0.3)
-    fewer = read_sequences(toy_corpus, toy_recipe, held_out=0.3, max_tokens=4000)
+def test_held_out_is_decided_by_content(small_corpus, small_recipe) -> None:
+    first = read_sequences(small_corpus, small_recipe, held_out=0.3)
+    fewer = read_sequences(small_corpus, small_recipe, held_out=0.3, max_tokens=4000)
     n = len(fewer)
     assert n < len(first)
     assert fewer.held_out.tolist() == first.held_out[:n].tolist()
     assert 0.1 < np.mean([is_held_out(str(i), 0.3) for i in range(1000)]) < 0.5
     with pytest.raises(InputError, match="within 2 tokens"):
         read_sequences(
-            toy_corpus,
-            CountConfig(toy_recipe.tokenizer, toy_recipe.template, max_length=2),
+            small_corpus,
+            CountConfig(small_recipe.tokenizer, small_recipe.template, max_length=2),
             held_out=0.3,
         )
 
 
-def test_a_token_limit_takes_from_every_file(toy_corpus, toy_recipe, tmp_path) -> None:
+def test_a_token_limit_takes_from_every_file(small_corpus, small_recipe, tmp_path) -> None:
     copies = [tmp_path / name for name in ("a.jsonl", "b.jsonl")]
     for path in copies:
-        path.write_bytes(toy_corpus.files[0].read_bytes())
+        path.write_bytes(small_corpus.files[0].read_bytes())
     both = open_corpus(copies)
-    some = read_sequences(both, toy_recipe, held_out=0.3, max_tokens=4000)
+    some = read_sequences(both, small_recipe, held_out=0.3, max_tokens=4000)
     assert 4000 <= some.ids.size < 4400
     first = some.sample(0)[0].tolist()
     again = [i for i in range(1, len(some)) if some.sample(i)[0].tolist() == first]
@@ -255,10 +254,10 @@ def test_a_token_limit_takes_from_every_file(toy_corpus, toy_recipe, tmp_path) -
     assert 1500 < some.offsets[again[0]] < 2500
 
 
-def test_captured_features_are_the_layers_inputs(toy, toy_target, toy_features) -> None:
+def test_captured_features_are_the_layers_inputs(small, small_target, small_features) -> None:
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(toy.folder, dtype=torch.bfloat16).eval()
+    model = AutoModelForCausalLM.from_pretrained(small.folder, dtype=torch.bfloat16).eval()
     inputs: dict[int, torch.Tensor] = {}
 
     def listen(layer: int):
@@ -266,14 +265,14 @@ def test_captured_features_are_the_layers_inputs(toy, toy_target, toy_features) 
 
     for i, layer in enumerate(model.model.layers):
         layer.register_forward_pre_hook(listen(i))
-    model.model.norm.register_forward_pre_hook(listen(toy_target.layers))
-    train = sorted(toy_features.train.rglob("*.ckpt"))[:3]
-    for path in (*train, next(toy_features.eval.rglob("*.ckpt"))):
+    model.model.norm.register_forward_pre_hook(listen(small_target.layers))
+    train = sorted(small_features.train.rglob("*.ckpt"))[:3]
+    for path in (*train, next(small_features.eval.rglob("*.ckpt"))):
         sample = torch.load(path, weights_only=True)
         with torch.inference_mode():
             out = model(sample["input_ids"][None])
         # What a layer puts out is what the next one, or the last norm, takes in.
-        wanted = torch.cat([inputs[layer + 1] for layer in toy_target.aux_layers], -1)
+        wanted = torch.cat([inputs[layer + 1] for layer in small_target.aux_layers], -1)
         torch.testing.assert_close(sample["aux_hidden_state"], wanted, rtol=0.02, atol=0.03)
         logits = model.lm_head(sample["hidden_state"])
         torch.testing.assert_close(logits, out.logits, rtol=0.03, atol=0.06)
@@ -282,34 +281,36 @@ def test_captured_features_are_the_layers_inputs(toy, toy_target, toy_features) 
         assert len(sample["loss_mask"]) == len(sample["input_ids"])
 
 
-def test_capture_continues_where_it_stopped(toy, toy_corpus, toy_recipe, toy_features) -> None:
-    before = {p: p.stat().st_mtime_ns for p in toy_features.folder.rglob("*.ckpt")}
-    assert len(before) == toy_features.train_samples + toy_features.eval_samples
+def test_capture_continues_where_it_stopped(
+    small, small_corpus, small_recipe, small_features
+) -> None:
+    before = {p: p.stat().st_mtime_ns for p in small_features.folder.rglob("*.ckpt")}
+    assert len(before) == small_features.train_samples + small_features.eval_samples
     lost = sorted(before)[5]
     lost.unlink()
-    (toy_features.folder / "features.json").unlink()
+    (small_features.folder / "features.json").unlink()
     again = capture(
-        load_target(toy.folder),
-        toy_corpus,
-        toy_recipe,
+        load_target(small.folder),
+        small_corpus,
+        small_recipe,
         held_out=0.2,
         device="cpu",
-        max_tokens=60_000,
+        max_tokens=SMALL_MAX_TOKENS,
     )
     after = {p: p.stat().st_mtime_ns for p in again.folder.rglob("*.ckpt")}
     assert after.keys() == before.keys()
     assert [p for p in before if before[p] != after[p]] == [lost]
-    assert load_features(again.key[:8]).train_tokens == toy_features.train_tokens
+    assert load_features(again.key[:8]).train_tokens == small_features.train_tokens
     tokens = again.train_tokens + again.eval_tokens
     assert again.bytes == pytest.approx(estimate_bytes(tokens, len(after), 64), rel=0.05)
 
 
-def test_capture_says_what_will_not_fit(toy, toy_corpus, toy_recipe, monkeypatch) -> None:
+def test_capture_says_what_will_not_fit(small, small_corpus, small_recipe, monkeypatch) -> None:
     from vocabtrim_core.workspace import disk
 
     monkeypatch.setattr(disk, "free_bytes", lambda path: 1000)
     with pytest.raises(InputError, match="full"):
-        capture(load_target(toy.folder), toy_corpus, toy_recipe, held_out=0.25, device="cpu")
+        capture(load_target(small.folder), small_corpus, small_recipe, held_out=0.25, device="cpu")
 
 
 # --- run files ----------------------------------------------------------------------------------
@@ -399,7 +400,7 @@ def test_a_trainer_that_is_none(tmp_path: Path) -> None:
         training_env.probe(("/bin/echo",))
 
 
-# --- the toy target -----------------------------------------------------------------------------
+# --- a small target ------------------------------------------------------------------------------
 
 
 def test_unigram_loss_of_even_counts() -> None:
@@ -413,53 +414,5 @@ def test_unigram_loss_of_even_counts() -> None:
     assert language_model.unigram_loss(sequences, 4) == pytest.approx(math.log(4))  # all 4 alike
 
 
-def test_toy_target_is_kept_and_another_shape_is_refused(toy, toy_corpus) -> None:
-    again = demo_target.build(toy.shape, corpus=toy_corpus, out=toy.folder)
-    assert again.held_out_loss == toy.held_out_loss
-    other = demo_target.DemoShape(vocab_size=701, hidden_size=64)
-    with pytest.raises(InputError, match="another shape"):
-        demo_target.build(other, corpus=toy_corpus, out=toy.folder)
-
-
-def test_toy_target_loads_as_a_tokenizer_and_model(toy) -> None:
-    tokenizer = load_tokenizer(toy.folder)
-    assert tokenizer.vocab_size == 700
-    template = resolve_template(tokenizer)
-    assert "<|eot_id|>" in template.stop_tokens
-    assert tokenizer.licence == "made here"
-
-
-def test_demo_training_continues_from_its_checkpoint(toy_corpus, tmp_path: Path) -> None:
-    class Stop(Exception):  # noqa: N818
-        pass
-
-    shape = demo_target.DemoShape(
-        vocab_size=650, hidden_size=64, layers=4, length=64, batch=4, steps=24, context=512
-    )
-    seen: list[int] = []
-
-    def stop(done, total=None, message="", **rates) -> None:
-        if message.startswith("Training the toy target"):
-            seen.append(done)
-            if total and done > total // 2:
-                raise Stop
-
-    with pytest.raises(Stop):
-        demo_target.build(shape, corpus=toy_corpus, out=tmp_path / "t", progress=stop)
-    assert (tmp_path / ".t.building" / "state.pt").is_file()
-    stopped, seen[:] = seen[-1], []
-    made = demo_target.build(
-        shape,
-        corpus=toy_corpus,
-        out=tmp_path / "t",
-        progress=lambda done, total=None, message="", **rates: (
-            seen.append(done) if message.startswith("Training the toy target") else None
-        ),
-    )
-    assert 10 < seen[0] <= stopped + 5  # per cent
-    assert (seen[-1], made.steps) == (100, 24)
-    assert not (tmp_path / ".t.building").exists()
-
-
-def test_corpus_opens_again(toy_corpus) -> None:
-    assert open_corpus(toy_corpus.files[0]).fingerprint() == toy_corpus.fingerprint()
+def test_corpus_opens_again(small_corpus) -> None:
+    assert open_corpus(small_corpus.files[0]).fingerprint() == small_corpus.fingerprint()

@@ -67,9 +67,9 @@ def test_answers_follow_the_new_history(server, tmp_path) -> None:
         regenerate(corpus, ServerAnswerer(server.url, Sampling()), Sampling(0.0, 9), out)
 
 
-def test_sglang_gets_our_rendering(server, tmp_path, toy_recipe) -> None:
+def test_sglang_gets_our_rendering(server, tmp_path, small_recipe) -> None:
     corpus = _corpus(tmp_path, [["a", "old"]])
-    who = ServerAnswerer(server.url, Sampling(), api="sglang", template=toy_recipe.template)
+    who = ServerAnswerer(server.url, Sampling(), api="sglang", template=small_recipe.template)
     regenerate(corpus, who, Sampling(), tmp_path / "new.jsonl")
     ((path, body),) = server.requests
     assert path == "/generate"
@@ -151,7 +151,7 @@ def test_answers_cut_by_the_limit_are_left_out(server, tmp_path) -> None:
     assert again == made
 
 
-def test_marked_answers_stay_as_context_and_carry_no_loss(server, tmp_path, toy_recipe) -> None:
+def test_marked_answers_stay_as_context_and_carry_no_loss(server, tmp_path, small_recipe) -> None:
     from vocabtrim_core.drafts.tokenized_dataset import read_sequences
 
     corpus, out = _corpus(tmp_path, TALKS), tmp_path / "new.jsonl"
@@ -171,8 +171,8 @@ def test_marked_answers_stay_as_context_and_carry_no_loss(server, tmp_path, toy_
         "About cut later": False,
     }
     assert all(flag for text, flag in flags.items() if "cut" not in text)
-    sequences = read_sequences(made.corpus(), toy_recipe, held_out=0.3)
-    decode = toy_recipe.tokenizer.backend.decode
+    sequences = read_sequences(made.corpus(), small_recipe, held_out=0.3)
+    decode = small_recipe.tokenizer.backend.decode
     trained = "".join(
         decode(ids[mask].tolist()) for ids, mask in map(sequences.sample, range(len(sequences)))
     )
@@ -180,9 +180,9 @@ def test_marked_answers_stay_as_context_and_carry_no_loss(server, tmp_path, toy_
     assert "cut" not in trained
 
 
-def test_sglang_says_what_it_cut(server, tmp_path, toy_recipe) -> None:
+def test_sglang_says_what_it_cut(server, tmp_path, small_recipe) -> None:
     corpus = _corpus(tmp_path, TALKS[:2])
-    who = ServerAnswerer(server.url, Sampling(), api="sglang", template=toy_recipe.template)
+    who = ServerAnswerer(server.url, Sampling(), api="sglang", template=small_recipe.template)
     made = regenerate(corpus, who, Sampling(), tmp_path / "new.jsonl")
     assert (made.conversations, made.cut) == (1, 1)
 
@@ -259,7 +259,9 @@ def test_nobody_answers(server, tmp_path) -> None:
         regenerate(corpus, ServerAnswerer(server.url, Sampling()), Sampling(), tmp_path / "n.jsonl")
 
 
-def test_the_local_target_says_what_it_says_alone(toy, toy_target, toy_recipe, tmp_path) -> None:
+def test_the_local_target_says_what_it_says_alone(
+    small, small_target, small_recipe, tmp_path
+) -> None:
     """Batches and padding must not change a greedy answer (up to bfloat16 near-ties)."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -267,27 +269,26 @@ def test_the_local_target_says_what_it_says_alone(toy, toy_target, toy_recipe, t
     asked = [["How do I open the table number 5?", "x"], ["How do I read the list?", "x"]]
     corpus = _corpus(tmp_path, asked)
     sampling = Sampling(0.0, 120)
-    who = LocalAnswerer(toy_target, toy_recipe.tokenizer, toy_recipe.template, sampling)
+    who = LocalAnswerer(small_target, small_recipe.tokenizer, small_recipe.template, sampling)
     made = regenerate(corpus, who, sampling, tmp_path / "new.jsonl")
-    assert made.settings["toy"]
-    model = AutoModelForCausalLM.from_pretrained(toy.folder, dtype=torch.bfloat16).eval()
+    model = AutoModelForCausalLM.from_pretrained(small.folder, dtype=torch.bfloat16).eval()
     same = 0
     for row in _rows(made.path):
         prompt = asked[row["row"]][0]
-        text = toy_recipe.template.render([{"role": "user", "content": prompt}])
-        ids = torch.tensor([toy_recipe.tokenizer.ids(text + toy_recipe.template.header)])
+        text = small_recipe.template.render([{"role": "user", "content": prompt}])
+        ids = torch.tensor([small_recipe.tokenizer.ids(text + small_recipe.template.header)])
         with torch.inference_mode():
             out = model.generate(
                 ids, max_new_tokens=120, do_sample=False, eos_token_id=4, pad_token_id=1
             )[0, ids.shape[1] :]
-        alone = toy_recipe.tokenizer.backend.decode(out.tolist(), skip_special_tokens=True)
+        alone = small_recipe.tokenizer.backend.decode(out.tolist(), skip_special_tokens=True)
         same += alone == row["conversations"][1]["content"]
     assert same >= 1
 
 
-def test_the_local_target_says_what_it_cut(toy_target, toy_recipe, tmp_path) -> None:
+def test_the_local_target_says_what_it_cut(small_target, small_recipe, tmp_path) -> None:
     corpus, sampling = _corpus(tmp_path, [["How do I read the list?", "x"]]), Sampling(0.0, 2)
-    who = LocalAnswerer(toy_target, toy_recipe.tokenizer, toy_recipe.template, sampling)
+    who = LocalAnswerer(small_target, small_recipe.tokenizer, small_recipe.template, sampling)
     doing: list[str] = []
 
     def progress(done, total=None, message="", **rates) -> None:
@@ -298,13 +299,13 @@ def test_the_local_target_says_what_it_cut(toy_target, toy_recipe, tmp_path) -> 
     assert doing[-1] == "token 2 of 2"
 
 
-def test_command_regenerates(toy, toy_corpus, server, tmp_path, capsys) -> None:
+def test_command_regenerates(small, small_corpus, server, tmp_path, capsys) -> None:
     base = [
         "regenerate",
         "--target",
-        str(toy.folder),
+        str(small.folder),
         "--data",
-        str(toy_corpus.files[0]),
+        str(small_corpus.files[0]),
         "--limit",
         "5",
         "--json",
@@ -329,15 +330,15 @@ def test_comparison_of_the_choices() -> None:
     assert found == {"k_original": 3, "k_regenerated": 2, "coverage_of_regenerated": 0.5}
 
 
-def test_command_compares_the_best_sizes(toy, toy_corpus, server, tmp_path, capsys) -> None:
+def test_command_compares_the_best_sizes(small, small_corpus, server, tmp_path, capsys) -> None:
     from vocabtrim_core.counts_store import find_counts
 
     base = [
         "regenerate",
         "--target",
-        str(toy.folder),
+        str(small.folder),
         "--data",
-        str(toy_corpus.files[0]),
+        str(small_corpus.files[0]),
         "--limit",
         "5",
         "--by",

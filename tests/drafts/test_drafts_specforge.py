@@ -46,7 +46,7 @@ def _wait(condition, seconds: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(toy, toy_corpus, toy_features):
+def trained(small, small_corpus, small_features):
     """A run by a job that is killed after the first checkpoint, then resumed.
 
     Only the job itself is killed: its trainer has to notice that nobody follows it any more.
@@ -54,9 +54,9 @@ def trained(toy, toy_corpus, toy_features):
     argv = [
         "train",
         "--target",
-        str(toy.folder),
+        str(small.folder),
         "--data",
-        str(toy_corpus.files[0]),
+        str(small_corpus.files[0]),
         "--name",
         "kill",
         "--k",
@@ -113,13 +113,12 @@ def trained(toy, toy_corpus, toy_features):
 
 
 @needs_specforge
-def test_a_killed_training_continues_and_exports(trained, toy_features) -> None:
+def test_a_killed_training_continues_and_exports(trained, small_features) -> None:
     job, killed_at, logged = trained
     result = job.result()
     run = read_run("kill")
     (draft,) = run.drafts
     assert run.finished
-    assert run.toy
     assert [stage.name for stage in run.stages] == [
         "target",
         "capture",
@@ -135,7 +134,7 @@ def test_a_killed_training_continues_and_exports(trained, toy_features) -> None:
     assert log.count("train -c run.yaml") == 2
     assert "resume_from: out" in (draft.folder / "run.yaml").read_text("utf-8")
     assert logged <= len(draft.metrics())
-    assert run.spec["features"] == toy_features.key  # captured once, for everybody
+    assert run.spec["features"] == small_features.key  # captured once, for everybody
     assert result["drafts"][0]["draft"] == str(draft.draft)
     assert run.name in [r.name for r in list_runs()]
     assert not [*run.folder.rglob(".*.tmp"), *job.folder.rglob(".*.tmp")]
@@ -143,38 +142,37 @@ def test_a_killed_training_continues_and_exports(trained, toy_features) -> None:
 
 
 @needs_specforge
-def test_the_exported_tensors_are_our_vocabulary(trained, toy_features, toy_target) -> None:
+def test_the_exported_tensors_are_our_vocabulary(trained, small_features, small_target) -> None:
     from vocabtrim_core.coverage import CoverageCurve
 
     (draft,) = read_run("kill").drafts
-    vocabulary = CoverageCurve.of(toy_features.counts()).vocabulary(K)
+    vocabulary = CoverageCurve.of(small_features.counts()).vocabulary(K)
     tensors = read_tensors(draft.draft / "model.safetensors")
     assert np.array_equal(tensors["d2t"].integers(), vocabulary.d2t)
     assert np.array_equal(tensors["t2d"].mask(), vocabulary.t2d)
-    assert tensors["lm_head.weight"].shape == (K, toy_target.hidden_size)
+    assert tensors["lm_head.weight"].shape == (K, small_target.hidden_size)
     assert np.array_equal(load_pair(draft.folder / MAPPING), vocabulary.ids)
     config = json.loads((draft.draft / "config.json").read_text("utf-8"))
     assert config["draft_vocab_size"] == K
-    layers = list(toy_target.aux_layers)
+    layers = list(small_target.aux_layers)
     assert config["eagle_config"]["eagle_aux_hidden_state_layer_ids"] == layers  # as SGLang counts
     assert config["eagle_aux_hidden_state_layer_ids"] == [i + 1 for i in layers]  # as vLLM counts
-    assert inspect_draft(draft.draft).layers == toy_target.aux_layers
+    assert inspect_draft(draft.draft).layers == small_target.aux_layers
     about = json.loads((draft.draft / "vocabtrim.json").read_text("utf-8"))
     assert about["vocabulary_sha256"] == vocabulary.sha256
-    assert about["toy"]
     other = DraftVocabulary(vocabulary.ids + 1, vocabulary.vocab_size)
     with pytest.raises(InputError, match="other tokens"):
         check_draft(draft.draft, other)
 
 
 @needs_specforge
-def test_coverage_says_what_it_is_of(trained, toy_features, capsys) -> None:
+def test_coverage_says_what_it_is_of(trained, small_features, capsys) -> None:
     """Counted by hand over the conversations, trained on and held out apart."""
     from vocabtrim_core.cli.train import _train_text
 
     (draft,) = read_run("kill").drafts
     vocabulary = set(load_pair(draft.folder / MAPPING).tolist())
-    sequences = toy_features.sequences()
+    sequences = small_features.sequences()
     covered = {False: [0, 0], True: [0, 0]}
     for i, held_out in enumerate(sequences.held_out):
         ids, counted = sequences.sample(i)
@@ -205,12 +203,12 @@ def test_our_evaluation_is_specforges(trained) -> None:
 
 
 @needs_specforge
-def test_run_files_pass_specforges_own_check(tmp_path, toy_target, monkeypatch, capsys) -> None:
+def test_run_files_pass_specforges_own_check(tmp_path, small_target, monkeypatch, capsys) -> None:
     pytest.importorskip("specforge")
     from specforge.cli import main
 
-    (tmp_path / "target").symlink_to(trainer_folder(toy_target, tmp_path / "view"))
-    (tmp_path / "draft.json").write_text(json.dumps(toy_target.draft_config(64)), "utf-8")
+    (tmp_path / "target").symlink_to(trainer_folder(small_target, tmp_path / "view"))
+    (tmp_path / "draft.json").write_text(json.dumps(small_target.draft_config(64)), "utf-8")
     monkeypatch.chdir(tmp_path)
     kinds = {}
     for path in sorted(GOLDEN.glob("*.yaml")):
@@ -232,7 +230,7 @@ def test_run_files_pass_specforges_own_check(tmp_path, toy_target, monkeypatch, 
 
 
 @pytest.fixture
-def run_with(tmp_path, toy_target, toy_features):
+def run_with(tmp_path, small_target, small_features):
     """`run_with(script)`: a training whose trainer is the given Python code."""
 
     def make(script: str) -> SpecForgeRun:
@@ -243,10 +241,10 @@ def run_with(tmp_path, toy_target, toy_features):
         return SpecForgeRun(
             folder=tmp_path / "k-100",
             run_id="k100",
-            vocabulary=DraftVocabulary(np.arange(100), toy_target.vocab_size),
-            target=toy_target,
-            target_folder=toy_target.folder,
-            features=toy_features,
+            vocabulary=DraftVocabulary(np.arange(100), small_target.vocab_size),
+            target=small_target,
+            target_folder=small_target.folder,
+            features=small_features,
             plan=TrainingPlan(max_steps=10),
             deployment=Deployment(),
             trainer=Trainer((sys.executable, str(path))),
@@ -322,9 +320,9 @@ def test_a_mapping_that_changed_is_refused(tmp_path) -> None:
         keep_mapping(tmp_path, vocabulary)
 
 
-def test_a_training_goes_on_from_a_config_of_either_spelling(run_with, toy_target) -> None:
+def test_a_training_goes_on_from_a_config_of_either_spelling(run_with, small_target) -> None:
     """Before layers were named for every engine, eagle_config alone named them."""
-    run, layers = run_with(""), list(toy_target.aux_layers)
+    run, layers = run_with(""), list(small_target.aux_layers)
     run.prepare()
     config = run.folder / "draft.json"
     fields = json.loads(config.read_text("utf-8"))
@@ -339,9 +337,9 @@ def test_a_training_goes_on_from_a_config_of_either_spelling(run_with, toy_targe
             run.prepare()
 
 
-def test_features_of_other_layers_cannot_evaluate_a_draft(run_with, toy_target, tmp_path) -> None:
+def test_features_of_other_layers_cannot_evaluate_a_draft(run_with, small_target, tmp_path) -> None:
     run = run_with("raise SystemExit('it must not come so far')")
-    layers = [i + 1 for i in toy_target.aux_layers]
+    layers = [i + 1 for i in small_target.aux_layers]
     draft = tmp_path / "draft"
     draft.mkdir()
     fields = {"eagle_config": {"eagle_aux_hidden_state_layer_ids": layers}}
@@ -349,8 +347,8 @@ def test_features_of_other_layers_cannot_evaluate_a_draft(run_with, toy_target, 
     with pytest.raises(InputError, match="they cannot tell how it does"):
         evaluate_draft(
             draft,
-            toy_target,
-            toy_target.folder,
+            small_target,
+            small_target.folder,
             run.features,
             run.trainer,
             "cpu",
@@ -359,7 +357,7 @@ def test_features_of_other_layers_cannot_evaluate_a_draft(run_with, toy_target, 
         )
 
 
-def test_too_wide_a_head_for_the_gpu_is_said(run_with, toy_target) -> None:
+def test_too_wide_a_head_for_the_gpu_is_said(run_with, small_target) -> None:
     run = run_with("")
     wide = DraftVocabulary(np.arange(140_000), 151_936)
     fields = {name: getattr(run, name) for name in SpecForgeRun.__dataclass_fields__}
@@ -382,7 +380,7 @@ def test_commands_for_another_machine_are_quoted(tmp_path) -> None:
 
 @needs_specforge
 def test_a_run_that_began_otherwise_is_refused(
-    trained, toy, toy_corpus, tmp_path, capsys, monkeypatch
+    trained, small, small_corpus, tmp_path, capsys, monkeypatch
 ) -> None:
     from vocabtrim_core.cli import main
     from vocabtrim_core.counts import Provenance, TokenCounts
@@ -402,7 +400,7 @@ def test_a_run_that_began_otherwise_is_refused(
 
 @needs_specforge
 def test_check_says_cost_and_plans_and_starts_nothing(
-    trained, toy, toy_corpus, capsys, monkeypatch
+    trained, small, small_corpus, capsys, monkeypatch
 ) -> None:
     """The real trainer is asked; the online file needs a template that SpecForge knows."""
     from vocabtrim_core.cli import main
@@ -410,9 +408,9 @@ def test_check_says_cost_and_plans_and_starts_nothing(
     base = [
         "train",
         "--target",
-        str(toy.folder),
+        str(small.folder),
         "--data",
-        str(toy_corpus.files[0]),
+        str(small_corpus.files[0]),
         "--k",
         "64",
         "--device",
@@ -426,7 +424,7 @@ def test_check_says_cost_and_plans_and_starts_nothing(
     said = json.loads(capsys.readouterr().out)
     assert said["plans"]["64"]["plan"]["kind"] == "worker"
     assert said["online"]["64"]["plan"]["kind"] == "managed_supervisor"
-    assert f"target_model_path: {toy.folder}\n" in said["online"]["64"]["yaml"]
+    assert f"target_model_path: {small.folder}\n" in said["online"]["64"]["yaml"]
     assert said["fits"]
     assert said["seconds"] > 0
     assert "unborn" not in [run.name for run in list_runs()]

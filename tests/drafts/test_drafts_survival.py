@@ -17,7 +17,7 @@ import pytest
 from helpers import ROOT
 from helpers.lazy import Lazy
 
-from vocabtrim_core.drafts import demo_target, features, training
+from vocabtrim_core.drafts import features, training
 from vocabtrim_core.drafts.launcher_task import run_tool
 from vocabtrim_core.drafts.plan import SMALL_MAX_TOKENS, Deployment, TrainingPlan
 from vocabtrim_core.drafts.request import TrainingRequest
@@ -39,14 +39,14 @@ torch = Lazy("torch")
 
 
 @pytest.fixture
-def request_for(toy_target, toy_corpus, toy_recipe, toy_features):
-    """`request_for(name)`: a training of the toy, whose features are captured already."""
+def request_for(small_target, small_corpus, small_recipe, small_features):
+    """`request_for(name)`: a training of the small, whose features are captured already."""
 
     def make(name: str) -> TrainingRequest:
         return TrainingRequest(
-            target=toy_target,
-            corpus=toy_corpus,
-            recipe=toy_recipe,
+            target=small_target,
+            corpus=small_corpus,
+            recipe=small_recipe,
             ks=[100],
             plan=TrainingPlan(max_steps=4),
             deployment=Deployment(),
@@ -67,14 +67,7 @@ def test_a_disk_too_full_for_checkpoints_is_said_before(request_for, monkeypatch
     assert FAILED not in {stage.state for stage in read_stages(run_folder("full"))}
 
 
-def test_a_disk_too_full_for_the_toy_target_is_said_before(toy, toy_corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(disk, "free_bytes", lambda path: 1000)
-    with pytest.raises(InputError, match="full"):
-        demo_target.build(toy.shape, corpus=toy_corpus, out=tmp_path / "t")
-    assert not (tmp_path / "t").exists()
-
-
-def test_a_disk_that_fills_up_during_capture_is_one_sentence(toy, toy_corpus, tmp_path) -> None:
+def test_a_disk_that_fills_up_during_capture_is_one_sentence(small, small_corpus, tmp_path) -> None:
     """A limit on the size of files fails writes as a full disk does."""
     command = [
         sys.executable,
@@ -82,9 +75,9 @@ def test_a_disk_that_fills_up_during_capture_is_one_sentence(toy, toy_corpus, tm
         "vocabtrim_core",
         "capture",
         "--target",
-        str(toy.folder),
+        str(small.folder),
         "--data",
-        str(toy_corpus.files[0]),
+        str(small_corpus.files[0]),
         "--max-length",
         "128",
         "--held-out",
@@ -163,30 +156,30 @@ def _group(pid: int) -> int:
 
 
 def test_a_killed_capture_goes_on_and_repeats_nothing(
-    toy, toy_corpus, toy_features, run_killed, tmp_path
+    small, small_corpus, small_features, run_killed, tmp_path
 ) -> None:
-    argv = ["capture", "--target", str(toy.folder), "--data", str(toy_corpus.files[0])]
+    argv = ["capture", "--target", str(small.folder), "--data", str(small_corpus.files[0])]
     argv += ["--max-length", "128", "--held-out", "0.2", "--device", "cpu"]
     argv += ["--max-tokens", str(SMALL_MAX_TOKENS)]
     home = tmp_path / "home" / "features"
     run_killed(SLOW_CAPTURE, argv, lambda: len(list(home.rglob("data_*.ckpt"))) > 20)
     before = {path: path.stat().st_mtime_ns for path in home.rglob("data_*.ckpt")}
-    total = toy_features.train_samples + toy_features.eval_samples
+    total = small_features.train_samples + small_features.eval_samples
     assert 20 < len(before) < total
     assert not list(home.rglob("features.json"))
     half = next(iter(before)).with_name(".data_999.ckpt.1.abcdef.tmp")
     half.write_bytes(b"half")  # what a kill within a write leaves
     run_killed(SLOW_CAPTURE.replace("0.2", "0"), argv)
     (folder,) = home.iterdir()
-    assert folder.name == toy_features.key
+    assert folder.name == small_features.key
     assert {path: path.stat().st_mtime_ns for path in before} == before
     names = sorted(path.relative_to(folder) for path in folder.rglob("*.ckpt"))
     assert names == sorted(
-        path.relative_to(toy_features.folder) for path in toy_features.folder.rglob("*.ckpt")
+        path.relative_to(small_features.folder) for path in small_features.folder.rglob("*.ckpt")
     )
     for name in names:
         ours, whole = (
-            torch.load(place / name, weights_only=True) for place in (folder, toy_features.folder)
+            torch.load(place / name, weights_only=True) for place in (folder, small_features.folder)
         )
         assert torch.equal(ours["input_ids"], whole["input_ids"])
         assert torch.equal(ours["loss_mask"], whole["loss_mask"])
@@ -195,10 +188,10 @@ def test_a_killed_capture_goes_on_and_repeats_nothing(
 
 
 def test_a_killed_regeneration_loses_and_repeats_no_answer(
-    toy, toy_corpus, server, run_killed, tmp_path
+    small, small_corpus, server, run_killed, tmp_path
 ) -> None:
     out = tmp_path / "own" / "new.jsonl"
-    argv = ["regenerate", "--target", str(toy.folder), "--data", str(toy_corpus.files[0])]
+    argv = ["regenerate", "--target", str(small.folder), "--data", str(small_corpus.files[0])]
     argv += ["--by", server.url, "--out", str(out), "--concurrency", "4"]
     code = "import sys; from vocabtrim_core.cli import main; raise SystemExit(main(sys.argv[1:]))"
     server.fail = lambda n, body: time.sleep(0.03)
@@ -277,7 +270,7 @@ def test_a_task_says_how_far_it_is_and_can_be_stopped(tmp_path) -> None:
 
 @pytest.mark.parametrize("error", ["DefaultCPUAllocator: can't allocate memory: you tried", None])
 def test_too_little_memory_for_capture_says_what_to_lower(
-    toy_target, toy_corpus, toy_recipe, monkeypatch, error
+    small_target, small_corpus, small_recipe, monkeypatch, error
 ) -> None:
     def model(**_):
         raise RuntimeError(error) if error else torch.OutOfMemoryError("CUDA out of memory")
@@ -285,7 +278,7 @@ def test_too_little_memory_for_capture_says_what_to_lower(
     monkeypatch.setattr(features, "load_model", lambda target, device: model)
     model.device = torch.device("cpu")
     with pytest.raises(InputError, match=r"Out of memory .* lower --max-length"):
-        features.capture(toy_target, toy_corpus, toy_recipe, held_out=0.31, device="cpu")
+        features.capture(small_target, small_corpus, small_recipe, held_out=0.31, device="cpu")
 
 
 def test_the_same_run_is_trained_once_at_a_time(request_for) -> None:

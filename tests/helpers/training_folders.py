@@ -14,6 +14,7 @@ from helpers.lazy import Lazy
 from helpers.model_folders import write_model
 from helpers.tokenizer_makers import byte_level, write_folder
 from vocabtrim_core import workspace
+from vocabtrim_core.drafts import bundled_target
 from vocabtrim_core.drafts.plan import SMALL_PLAN
 from vocabtrim_core.drafts.runs import DONE, PENDING, RUNNING, Stage
 from vocabtrim_core.drafts.training_env import FOUND, Trainer, trainer_command
@@ -24,7 +25,6 @@ from vocabtrim_core.workspace.files import write_atomic
 torch = Lazy("torch")
 
 SIZE, WIDTH = 500, 64
-LABEL = "toy target: demonstrates the mechanism, not a result"
 SPECIALS = ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
 
 
@@ -38,7 +38,7 @@ def write_trainer(**found) -> Trainer:
     return made
 
 
-def write_target(folder: Path, *, toy: bool = False) -> Path:
+def write_target(folder: Path) -> Path:
     """A target folder with its tokenizer: random weights, V = 500, H = 64."""
     tokenizer = byte_level(SPECIALS, size=SIZE - len(SPECIALS))
     write_folder(folder, tokenizer, NAMED["llama3"].jinja)
@@ -57,9 +57,14 @@ def write_target(folder: Path, *, toy: bool = False) -> Path:
         "tie_word_embeddings": False,
     }
     write_model(folder, tensors, config)
-    if toy:
-        about = {"label": LABEL, "held_out_loss": 3.21, "unigram_loss": 6.54}
-        (folder / "toy.json").write_text(json.dumps(about))
+    return folder
+
+
+def write_bundled_target() -> Path:
+    """A small model in the place of the bundled target, as if it were converted."""
+    folder = write_target(bundled_target.folder())
+    (folder / bundled_target.ABOUT).write_text("{}")
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
     return folder
 
 
@@ -97,14 +102,14 @@ def write_run(
     finished: dict[int, float],
     unfinished: dict[int, int] | None = None,
     *,
-    toy: bool = True,
+    earlier: bool = False,
     command: str = "",
 ) -> Path:
     """A run; finished: k -> acceptance length, unfinished: k -> step it has reached, of 100."""
     unfinished = unfinished or {}
     home = workspace.folder("runs") / name
     stages = [
-        Stage("target", state=DONE, message="toy target, 4 layers", began=1.0, ended=3.0),
+        Stage("target", state=DONE, message="4 layers", began=1.0, ended=3.0),
         Stage("capture", state=DONE, message="900 tokens, 1.2 MB", began=3.0, ended=9.0),
     ]
     for k in (*finished, *unfinished):
@@ -121,11 +126,11 @@ def write_run(
         "corpus": "talk",
         "regenerated_by": "",
         "target": {
-            "name": "demo" if toy else "real",
+            "name": "demo" if earlier else "real",
             "folder": "x",
             "sha256": "a" * 64,
             "vocab_size": SIZE,
-            "toy": {"label": LABEL} if toy else {},
+            **({"toy": {"label": "a model that was trained here"}} if earlier else {}),
         },
         "recipe": {},
         "plan": asdict(SMALL_PLAN),

@@ -36,7 +36,7 @@ def trained(small):
     write_draft(draft)
     spec = {
         "vocabularies": {str(V): {"sha256": "", "steps": 1, "counts": "features"}},
-        "target": {"vocab_size": V, "toy": {}, "folder": "/nowhere", "name": "t", "sha256": "s"},
+        "target": {"vocab_size": V, "folder": "/nowhere", "name": "t", "sha256": "s"},
     }
     (folder / "run.json").write_text(json.dumps(spec))
     return draft

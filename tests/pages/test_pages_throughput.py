@@ -11,7 +11,7 @@ import pytest
 from helpers import APP
 from helpers.lazy import Lazy
 from helpers.made_measurements import SMALL, V, made
-from helpers.training_folders import write_run, write_target
+from helpers.training_folders import write_bundled_target, write_run
 
 from vocabtrim_core import workspace
 from vocabtrim_core.cli.bench_options import parsed
@@ -120,14 +120,18 @@ def test_the_verdict_follows_the_draft_and_the_requests_at_once():
     assert verdict(found, "13,264", 8) in words(app)
 
 
-def test_a_toy_is_never_shown_without_saying_so():
-    keep(made(toy=True))
+def test_a_measurement_of_an_earlier_version_says_what_its_target_was():
+    """It named the model that was trained here in a field of its own."""
+    found = made(target="demo", notes=("The target is a toy that demonstrates it.", "One card."))
+    values = {**json.loads(found.encoded()), "toy": True, "format": 2}
+    folder = workspace.folder("measurements")
+    (folder / "0123456789abcdef.json").write_text(json.dumps(values))
     app = opened()
-    said = words(app)
-    assert said.count("toy target") >= 3
-    assert "its numbers are not a result" in said
-    for chart in app.get("plotly_chart"):
-        assert "toy target" in chart.proto.spec
+    assert not app.exception
+    said = words(app) + " ".join(option for box in app.selectbox for option in box.options)
+    assert "demo target of an earlier version" in said
+    assert "toy" not in said.lower()
+    assert "One card." in words(app)
 
 
 def test_one_run_has_no_interval_and_says_why():
@@ -274,8 +278,8 @@ def test_a_bad_result_file_is_a_sentence():
 
 @pytest.fixture
 def trained() -> list[str]:
-    """A toy target with two drafts; their folders, the larger one first."""
-    target = write_target(workspace.folder("targets") / "demo", toy=True)
+    """The bundled target with two drafts; their folders, the larger one first."""
+    target = write_bundled_target()
     home = write_run("first", {500: 2.1, 64: 2.0})
     spec = json.loads((home / "run.json").read_text())
     spec["target"]["folder"] = str(target.resolve())
@@ -292,7 +296,7 @@ def test_measure_starts_the_command_it_shows(trained, started):
     argv = [
         "bench",
         "--target",
-        "demo",
+        "smollm2",
         "--draft",
         *trained,
         "--prompts",

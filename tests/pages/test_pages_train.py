@@ -12,10 +12,10 @@ import pytest
 from helpers.training_folders import (
     SIZE,
     WIDTH,
+    write_bundled_target,
     write_conversations,
     write_job,
     write_run,
-    write_target,
     write_trainer,
 )
 from test_pages import errors, home, opened, started, words  # noqa: F401
@@ -24,11 +24,10 @@ from vocabtrim_core import workspace
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.drafts.runs import run_lock
-from vocabtrim_core.drafts.target import demo_folder
 from vocabtrim_core.programs import TRAINER, add, remove
 from vocabtrim_core.workspace import disk
 
-TOY = "toy: demonstrates the mechanism, not a result"
+EARLIER = "demo target of an earlier version"
 
 
 @pytest.fixture
@@ -39,8 +38,8 @@ def trainer(home):
 
 @pytest.fixture
 def demo(trainer) -> Path:
-    """The toy target, trained already."""
-    return write_target(demo_folder(), toy=True)
+    """The bundled target, converted already."""
+    return write_bundled_target()
 
 
 @pytest.fixture
@@ -78,32 +77,40 @@ def flagged(argv: list[str], flag: str) -> list[str]:
 # --- set up ---------------------------------------------------------------------------------------
 
 
-def test_the_first_visit_offers_the_whole_loop(home, started):
+def test_the_first_visit_converts_the_bundled_target(home, started):
     app = opened("train")
     assert not app.exception
     assert ["trainer"] in started
-    assert TOY in words(app)
-    assert "Under ten minutes" in words(app)
-    assert app.button(key="train_start").label == "Train the demo target, then 2 drafts"
-    assert app.button(key="train_start").disabled  # until it is known what trains
+    assert ["bundled-target"] in started
+    assert "SmolLM2-135M-Instruct comes with this program, under Apache-2.0" in words(app)
+    assert not [button for button in app.button if button.key == "train_start"]
 
 
-def test_one_button_starts_the_whole_loop(trainer, started):
+def test_one_button_starts_the_training(demo, started):
     app = opened("train")
     app.button(key="train_start").click().run()
     assert not app.exception
     (argv,) = asked(started)
-    assert argv[:3] == ["train", "--target", "demo"]
-    assert flagged(argv, "--k") == ["4380", "full"]
-    assert re.fullmatch(r"demo-[0-9a-f]{6}", value(argv, "--name"))
+    assert argv[:3] == ["train", "--target", "smollm2"]
+    assert flagged(argv, "--k") == ["full"]
+    assert re.fullmatch(r"SmolLM2-135M-Instruct-[0-9a-f]{6}", value(argv, "--name"))
     assert app.session_state["train_view"] == "Runs"
 
 
-def test_the_toy_target_says_what_it_is(demo):
+def test_the_target_says_what_it_is(demo):
     app = opened("train")
-    assert "Held-out loss 3.21 nats per token" in words(app)
-    assert "gives 6.54" in words(app)
-    assert TOY in words(app)
+    assert "SmolLM2-135M-Instruct: V = 500, H = 64, 4 layers; licence apache-2.0" in words(app)
+
+
+def test_sizes_of_the_paper_are_offered_for_its_tokenizer_alone():
+    from pages.ui.train.sizes_form import _labels, _usual
+
+    paper = {13_264, 6_521, 4_380}
+    assert paper < _labels(128_256, None).keys()
+    for size in (49_152, 131_072):
+        labels = _labels(size, None)
+        assert not paper & labels.keys()
+        assert (_usual(labels, size), max(labels)) == (4_096, size)
 
 
 def test_the_cost_is_known_before_anything_starts(demo, talk, started):
@@ -177,7 +184,7 @@ def test_without_counts_there_is_no_k_until_it_is_counted(demo, talk, started):
     argv = started[-1]
     assert argv[:2] == ["count", "--tokenizer"]
     assert value(argv, "--data") == str(talk)
-    assert value(argv, "--model-config") == str(demo_folder() / "config.json")
+    assert value(argv, "--model-config") == str(demo / "config.json")
 
 
 def test_settings_are_the_arguments_and_defaults_are_left_out(demo, talk, started):
@@ -237,7 +244,7 @@ def test_gpus_and_cores_are_held_by_one_training(home, talk, monkeypatch):
     from vocabtrim_core.jobs import control as jobs
 
     write_trainer(devices=("H200",), memory=(10**11,))
-    write_target(demo_folder(), toy=True)
+    write_bundled_target()
     held = []
     monkeypatch.setattr(jobs, "start", lambda argv, title, **more: held.append(more))
     app = choose_talk(opened("train"), talk)
@@ -295,7 +302,7 @@ def runs(name: str = ""):
 def test_no_run_says_how_to_begin(trainer):
     app = runs()
     assert not app.exception
-    assert "Set up offers the demo" in app.info[0].value
+    assert "Set up offers drafts of SmolLM2-135M-Instruct" in app.info[0].value
 
 
 def test_a_finished_run_shows_what_the_smaller_draft_keeps(demo):
@@ -304,7 +311,6 @@ def test_a_finished_run_shows_what_the_smaller_draft_keeps(demo):
     assert not app.exception
     assert "That is 95.0% of the 1.80 with all 500, for 60.0% of the FLOPs" in words(app)
     assert "does not tell the two apart" in words(app)
-    assert TOY in words(app)
     rows = app.dataframe[0].value
     assert rows["k"].tolist() == [SIZE, 100]
     assert rows["Acceptance length"].tolist() == ["1.800 (1.70 to 1.90)", "1.710 (1.61 to 1.81)"]
@@ -315,7 +321,7 @@ def test_a_finished_run_shows_what_the_smaller_draft_keeps(demo):
 
 def test_a_run_under_way_is_found_again(demo):
     write_run("a", {SIZE: 1.8}, {100: 40})
-    argv = ["train", "--target", "demo", "--k", "full", "--k", "100", "--name", "a"]
+    argv = ["train", "--target", "smollm2", "--k", "full", "--k", "100", "--name", "a"]
     write_job(
         argv,
         "running",
@@ -333,21 +339,21 @@ def test_a_run_under_way_is_found_again(demo):
 
 
 def test_a_job_that_has_written_nothing_yet_is_a_run(trainer):
-    argv = ["train", "--target", "demo", "--k", "full", "--name", "demo-1"]
-    write_job(argv, "running", done=3, total=100, message="Training the toy target, step 9")
+    argv = ["train", "--target", "smollm2", "--k", "full", "--name", "demo-1"]
+    write_job(argv, "running", done=3, total=100, message="Capturing features")
     app = opened("train")
     assert app.selectbox(key="train_run").value == "demo-1"
-    assert "Toy target" in words(app)
+    assert "Target check" in words(app)
 
 
 def test_a_stopped_run_goes_on_with_its_command(demo, started):
-    command = "python -m vocabtrim_core train --target demo --k 100 --name a --json"
+    command = "python -m vocabtrim_core train --target smollm2 --k 100 --name a --json"
     write_run("a", {}, {100: 40}, command=command)
     app = runs()
     assert "nothing works on it" in app.warning[0].value
     assert "pause: Train 40%" in words(app)
     app.button(key="train_go_on").click().run()
-    assert asked(started) == [["train", "--target", "demo", "--k", "100", "--name", "a"]]
+    assert asked(started) == [["train", "--target", "smollm2", "--k", "100", "--name", "a"]]
 
 
 def test_a_training_from_a_shell_is_watched_too(demo):
@@ -361,7 +367,7 @@ def test_a_training_from_a_shell_is_watched_too(demo):
 def test_a_failure_is_shown_with_resume(demo, monkeypatch):
     write_run("a", {}, {100: 40})
     said = "The training of k = 100 broke at step 41: loss is no number any more."
-    write_job(["train", "--target", "demo", "--k", "100", "--name", "a"], "failed", message=said)
+    write_job(["train", "--target", "smollm2", "--k", "100", "--name", "a"], "failed", message=said)
     app = runs()
     assert said in re.sub(r"\\(.)", r"\1", words(app))
     assert any(button.label == "Resume" for button in app.button)
@@ -371,7 +377,7 @@ def test_a_failure_is_shown_with_resume(demo, monkeypatch):
 def test_the_page_opens_on_what_failed(demo, started, state):
     """Before the run has a folder, too; Set up says it as well, and dismissing ends it."""
     said = "Out of memory while training k = 100; lower --max-length (now 384) or --batch-size."
-    write_job(["train", "--target", "demo", "--k", "100", "--name", "b"], state, message=said)
+    write_job(["train", "--target", "smollm2", "--k", "100", "--name", "b"], state, message=said)
     app = opened("train")
     assert app.session_state["train_view"] == "Runs"
     assert app.selectbox(key="train_run").value == "b"
@@ -459,11 +465,15 @@ def test_every_setting_is_named_as_the_form_names_it(demo, talk, command):
     assert not missing
 
 
-def test_a_real_target_carries_no_toy_label(trainer):
-    write_run("a", {SIZE: 1.9, 100: 1.5}, toy=False)
+def test_a_run_of_an_earlier_version_says_what_its_target_was(trainer):
+    write_run("a", {SIZE: 1.9, 100: 1.5}, earlier=True)
     app = runs()
+    assert f"for {EARLIER}" in words(app)
+    assert "toy" not in words(app).lower()
+    write_run("b", {SIZE: 1.9, 100: 1.5})
+    app = runs("b")
     assert "tell the two apart" not in words(app)
-    assert TOY not in words(app)
+    assert EARLIER not in words(app)
     assert "1.50 tokens come out of every cycle" in words(app)
 
 
@@ -485,7 +495,7 @@ def test_the_target_answers_and_k_is_compared(demo, talk, started):
     app.button(key="answers_start").click().run()
     assert not app.exception
     argv = started[-1]
-    assert argv[:3] == ["regenerate", "--target", "demo"]
+    assert argv[:3] == ["regenerate", "--target", "smollm2"]
     assert value(argv, "--by") == "http://127.0.0.1:30000"
     assert argv[-1] == "--compare"
     out = Path(value(argv, "--out"))
@@ -514,7 +524,7 @@ def test_the_target_answers_and_k_is_compared(demo, talk, started):
     assert metrics(app)["k* on its own answers"] == "200"
     assert metrics(app)["Covered of what it says"] == "97.0%"
     assert "2 prompts without an answer" in words(app)
-    assert TOY in words(app)
+    assert EARLIER in words(app)
 
 
 def test_own_answers_can_be_trained_on(demo, started):

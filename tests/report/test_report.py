@@ -107,9 +107,7 @@ def test_facts_are_the_curves_own(counts, full):
     tradeoff = TradeOff(curve, LLAMA, 0.5)
     assert [o.k for o in full.options] == sorted(
         {
-            4380,
-            6521,
-            13_264,
+            13_264,  # chosen; the paper's sizes are those of another V
             32_000,
             77,
             SIZE,
@@ -314,7 +312,6 @@ def test_every_section_is_there(full, plain):
         "Reproduce it",
         "22 November 2026",
         "a pilot",
-        "paper, function calling",
         "typical EAGLE-3 head",
         "88.0",
         "SGLang, A100",

@@ -1,4 +1,4 @@
-"""The GPU study's script at toy shapes: every part runs, and its report says it is no result."""
+"""The GPU study's script at tiny shapes: every part runs, and its report says it is no result."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_drafts_are_measured_over_prompts(results, tmp_path):
     assert any("equal those of the first" in row["what"] for row in found["rows"])
 
 
-def test_without_a_gpu_only_the_toy_run_is_offered():
+def test_without_a_gpu_only_the_tiny_run_is_offered():
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(SystemExit, match="--tiny"):
@@ -79,6 +79,6 @@ def test_without_a_gpu_only_the_toy_run_is_offered():
 
 @pytest.mark.slow
 def test_the_whole_study(results):
-    """With the toy target and drafts trained on the way: minutes."""
+    """With a target and drafts trained on the way: minutes."""
     gpu_study.main(["--tiny"])
     assert {row["part"][0] for row in results()["rows"]} == set("abcd")

@@ -24,7 +24,7 @@ PROMPTS = PromptSet.of("five", [Prompt(str(n), (n,)) for n in range(5)], ["Two w
 class Engine:
     """Answers at once, and notes what it was asked to do."""
 
-    label, device, target, vocab_size, toy = "engine 1", "device", "target", 100, True
+    label, device, target, vocab_size = "engine 1", "device", "target", 100
     versions, settings, alternates = {"engine": "1"}, {"dtype": "float32"}, True
 
     def __init__(self, alternates: bool = True) -> None:
@@ -115,7 +115,7 @@ def test_runs_are_warmed_up_flushed_and_counted() -> None:
         "warm_up_prompts": 2,
     }
     assert found.notes == ("As fast as it gets.", "Two were long.")
-    assert (found.prompts_key, found.toy, found.command) == (PROMPTS.key, True, "bench …")
+    assert (found.prompts_key, found.command) == (PROMPTS.key, "bench …")
     assert measurement.find(found.key) == found
     assert list(workspace.folder("journals").iterdir()) == []
 

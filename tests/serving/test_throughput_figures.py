@@ -20,6 +20,7 @@ from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.paper_comparison import compare_with_paper, paper_result
 from vocabtrim_core.serving.statistics import compare, interval, paired_ratio
 from vocabtrim_core.serving.tuning import Tuning, TuningTrial
+from vocabtrim_core.wording import EARLIER_DEMO
 
 LABELS = ["no speculation", "128,256", "32,000", "13,264"]
 
@@ -40,8 +41,8 @@ def test_bars_are_the_interval_of_the_runs():
 
 
 def test_roles_follow_v_first():
-    toy = made(ks=(None, 32_000, 4_000), vocab_size=32_000)
-    assert [measurements.role(toy, c) for c in toy.configurations] == ["none", "full", "draft"]
+    found = made(ks=(None, 32_000, 4_000), vocab_size=32_000)
+    assert [measurements.role(found, c) for c in found.configurations] == ["none", "full", "draft"]
 
 
 def test_a_draft_of_unknown_size_is_no_baseline():
@@ -125,8 +126,8 @@ def test_latency_is_the_runs_mean():
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
-def test_every_figure_draws_and_a_toy_says_so(palette):
-    one, two = made(toy=True, concurrencies=(1, 2)), made("NER", toy=True)
+def test_every_figure_draws(palette):
+    one, two = made(concurrencies=(1, 2)), made("NER")
     drawn = [
         figures.rate_figure(figures.rate_info([one], 1), palette),
         figures.rate_figure(figures.rate_info([one, two], 1), palette),
@@ -138,13 +139,12 @@ def test_every_figure_draws_and_a_toy_says_so(palette):
         load.latency_figure(load.latency_info(one, 1), palette, first_token=True),
     ]
     for figure in drawn:
-        assert "toy target" in figure.to_json()
+        assert figure.data
 
 
-def test_a_toy_among_others_is_named_so_itself():
-    info = figures.rate_info([made(toy=True), made("NER")], 1)
-    assert info.toy == ""
-    assert {bar.where for bar in info.bars} == {"MT-Bench, toy target", "NER"}
+def test_a_target_of_an_earlier_version_among_others_is_named_so():
+    info = figures.rate_info([made(target=EARLIER_DEMO), made("NER")], 1)
+    assert {bar.where for bar in info.bars} == {f"MT-Bench, {EARLIER_DEMO}", "NER"}
 
 
 # --- beside the paper ---------------------------------------------------------------------------
@@ -206,15 +206,13 @@ def test_runs_are_paired_by_index_even_where_some_failed():
 
 
 def test_files_hold_every_run_and_the_measurement_itself():
-    found = made(prompts="=cmd()", toy=True)
+    found = made(prompts="=cmd()")
     files = measurement_files([found], 1)
     runs = numbers(files["runs.csv"].decode())
     assert len(runs) == len(found.runs)
     assert float(runs[0]["tokens_per_s"]) == found.runs[0].throughput
     assert runs[0]["prompts"] == "'=cmd()"  # a spreadsheet would run it
-    assert {row["toy"] for row in runs} == {"True"}
     assert files[f"{found.key}.json"] == found.encoded()
-    assert "toy target" in files["throughput.svg"].decode()
     ElementTree.fromstring(files["throughput.svg"])
     beside = numbers(files["beside-paper.csv"].decode())
     assert {row["task"] for row in beside} >= {row.task for row in RESULTS}
@@ -255,6 +253,5 @@ def test_trials_are_drawn_with_the_failed_ones_and_the_best_so_far():
     assert (info.numbers, info.rates, info.best) == ((1, 3), (50.0, 60.0), 1)
     assert info.best_so_far == (50.0, 50.0, 60.0)
     assert info.failed == ((2, "128,256", "it stalled"),)
-    figure = tuning_figure(info, toy=measurements.TOY)
+    figure = tuning_figure(info)
     assert figure.layout.yaxis.range[0] == 0
-    assert "toy target" in figure.to_json()

@@ -30,7 +30,7 @@ def speed(each: Configuration) -> float:
 class Fake:
     """An attached engine that decodes at a known speed, with a little noise."""
 
-    label, device, target, vocab_size, toy = "fake 1.0", "none", "t", 128_000, False
+    label, device, target, vocab_size = "fake 1.0", "none", "t", 128_000
     versions: Mapping[str, str] = {}
     notes: tuple[str, ...] = ()
 

@@ -130,7 +130,7 @@ def shown(measurement: Measurement) -> Result:
     drafting = [
         configuration for configuration in measurement.configurations if configuration.draft
     ]
-    names = ("key", "prompts", "target", "engine", "device", "toy", "origin", "created", "command")
+    names = ("key", "prompts", "target", "engine", "device", "origin", "created", "command")
     return {
         **attributes(measurement, *names),
         "settings": dict(measurement.settings),
@@ -200,10 +200,7 @@ def text(result: Result) -> str:
                 *([round(1e3 * (row["cpu_per_token"] or 0), 2) or ""] if on_cpu else []),
             )
         )
-    toy = " (a toy target that demonstrates the mechanism)" if result["toy"] else ""
-    title = (
-        f"{result['prompts']} on {result['target']}{toy}: {result['engine']}, {result['device']}"
-    )
+    title = f"{result['prompts']} on {result['target']}: {result['engine']}, {result['device']}"
     failed = [f"{row['label']}: {why}" for row in result["rows"] for why in row["failed"]]
     lines = [
         title,

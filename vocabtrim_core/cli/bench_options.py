@@ -53,7 +53,7 @@ def _compared(parser: argparse.ArgumentParser) -> None:
         "configuration after the other, or attached with --url (default: what answers at --url, "
         "else torch)",
     )
-    shared(parser, "--target", help="folder or hub id of the target, or demo")
+    shared(parser, "--target", help="folder or hub id of the target, or smollm2")
     add(
         "--draft",
         nargs="+",
@@ -278,11 +278,11 @@ def command_line(arguments: argparse.Namespace) -> str:
 def _anywhere(value: str) -> str:
     """Make a path absolute; names that commands understand stay names, whatever files exist."""
     from vocabtrim_core.corpora import demo
-    from vocabtrim_core.drafts.target import DEMO
+    from vocabtrim_core.drafts.bundled_target import is_bundled
     from vocabtrim_core.serving.prompts.presets import PROMPT_PRESETS
 
     path = Path(value).expanduser()
-    named = value in (DEMO, *demo.NAMES, *PROMPT_PRESETS)
+    named = is_bundled(value) or value in (*demo.NAMES, *PROMPT_PRESETS)
     return str(path.absolute()) if path.exists() and not named else value
 
 

@@ -109,9 +109,8 @@ def _launcher(
     launch = parsed(Launch, arguments, dtype=dtype, seed=arguments.seed)
     if engine not in (LLAMA_CPP, VLLM):
         require_gpu()
-    folder, toy = _folder(arguments.target)
+    folder = _folder(arguments.target)
     common: dict[str, Any] = {
-        "toy": toy,
         "vocab_size": _tokenizer(arguments).vocab_size,
         "stall": arguments.stall,
         "check": progress.check,
@@ -166,13 +165,11 @@ def _servers(engine: str, arguments: argparse.Namespace, drafts: Sequence[Path])
     for text in arguments.url:
         name, equals, url = text.partition("=")
         urls.append((name, url) if equals and "/" not in name else ("", text))
-    folder, toy = _folder(arguments.target) if arguments.target else ("", False)
     return Servers(
         urls,
         engine=None if engine == ANY else engine,
         drafts=drafts,
-        target=folder,
-        toy=toy,
+        target=_folder(arguments.target) if arguments.target else "",
         headers=options.headers(arguments),
         vocab_size=_tokenizer(arguments).vocab_size
         if arguments.target or arguments.tokenizer
@@ -195,17 +192,12 @@ def _missing(servers: Servers) -> list[str]:
     ]
 
 
-def _folder(target: str) -> tuple[str, bool]:
-    """Return where the target is and whether it is a toy; a hub id is returned as it is."""
-    from vocabtrim_core.drafts.bundled_target import is_bundled
-    from vocabtrim_core.drafts.target import DEMO, TOY, target_folder
+def _folder(target: str) -> str:
+    """Return where the target is; a hub id is returned as it is."""
+    from vocabtrim_core.drafts.target import target_path
 
-    path = Path(target).expanduser()
-    if is_bundled(target) or target == DEMO:
-        path = target_folder(target)
-    if not path.is_dir():
-        return target, False
-    return str(path.resolve()), (path / TOY).is_file()
+    path = target_path(Path(target).expanduser())
+    return str(path.resolve()) if path and path.is_dir() else target
 
 
 def _made_up(arguments: argparse.Namespace, vocab_size: int | None) -> list[Path]:
@@ -215,7 +207,7 @@ def _made_up(arguments: argparse.Namespace, vocab_size: int | None) -> list[Path
     from vocabtrim_core.draft_config import load_architecture
     from vocabtrim_core.workspace.files import write_atomic
 
-    architecture = load_architecture(_folder(arguments.target)[0])
+    architecture = load_architecture(_folder(arguments.target))
     folders = []
     for text in arguments.k:
         k = size(text, vocab_size or architecture.vocab_size)
@@ -242,7 +234,7 @@ def _tokenizer(arguments: argparse.Namespace, served: str = "") -> Any:
             raise InputError(
                 f"The servers' tokenizer {served} cannot be loaded here; give it with --tokenizer."
             ) from error
-    folder = _folder(arguments.target)[0] if arguments.target else ""
+    folder = _folder(arguments.target) if arguments.target else ""
     config = Path(folder) / "config.json"
     return load_tokenizer(
         arguments.tokenizer or folder, config=config if folder and config.is_file() else None
@@ -265,13 +257,10 @@ def prompts(arguments: argparse.Namespace, setup: Setup, progress: Progress) -> 
     """
     from vocabtrim_core.corpora import demo
     from vocabtrim_core.drafts.bundled_target import is_bundled
-    from vocabtrim_core.drafts.target import DEMO
     from vocabtrim_core.serving.prompts.prompt_set import load_prompts
     from vocabtrim_core.templates.resolve import resolve_template
 
-    names = arguments.prompts or (
-        [demo.NAMES[0]] if arguments.target == DEMO or is_bundled(arguments.target or "") else []
-    )
+    names = arguments.prompts or ([demo.NAMES[0]] if is_bundled(arguments.target or "") else [])
     if not names:
         raise InputError("Name what is asked with --prompts: a benchmark, or files.")
     tokenizer = _tokenizer(arguments, setup.tokenizer)

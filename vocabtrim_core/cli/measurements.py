@@ -53,7 +53,7 @@ def _measurements(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _row(measurement: Measurement) -> Result:
-    names = ("key", "created", "prompts", "target", "toy", "engine", "device", "origin")
+    names = ("key", "created", "prompts", "target", "engine", "device", "origin")
     return {
         **attributes(measurement, *names),
         "configurations": [c.label for c in measurement.configurations],
@@ -114,7 +114,7 @@ def _text(result: Result) -> str:
             m["key"],
             m["created"][:16],
             m["prompts"],
-            m["target"] + " (toy)" * m["toy"],
+            m["target"],
             m["engine"],
             ", ".join(m["configurations"]),
             m["runs"],

@@ -1,9 +1,8 @@
-"""Commands about the target itself: bundled-target, demo-target, regenerate."""
+"""Commands about the target itself: bundled-target, regenerate."""
 
 from __future__ import annotations
 
 import argparse
-import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -30,42 +29,6 @@ def _bundled(arguments: argparse.Namespace, progress: Progress) -> Result:
 
     target = ensure(progress)
     return {**asdict(target), "folder": str(target.folder)}
-
-
-# --- demo-target --------------------------------------------------------------------------------
-
-
-def _demo_arguments(parser: argparse.ArgumentParser) -> None:
-    from vocabtrim_core.drafts.demo_target import DemoShape
-    from vocabtrim_core.drafts.request import TrainingRequest
-
-    shared(parser, "--out", metavar="DIR", help="a new folder (default: in the workspace)")
-    shared(parser, "--data", help="(default: the demo's)")
-    shared(parser, "--limit")
-    add_options(parser, TrainingRequest, "threads")
-    add_options(parser.add_argument_group("shape and training"), DemoShape)
-
-
-def _demo(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.corpora import open_corpus
-    from vocabtrim_core.drafts.demo_target import DemoShape, build
-
-    if not 0 < arguments.minutes < 600:
-        raise InputError(f"minutes must lie within 0..600, but it is {arguments.minutes}.")
-    corpus = open_corpus(arguments.data, limit=arguments.limit) if arguments.data else None
-    target = build(
-        parsed(DemoShape, arguments),
-        corpus=corpus,
-        out=arguments.out,
-        threads=arguments.threads,
-        progress=progress,
-    )
-    return {
-        **asdict(target),
-        "folder": str(target.folder),
-        "held_out_perplexity": math.exp(target.held_out_loss),
-        "unigram_perplexity": math.exp(target.unigram_loss),
-    }
 
 
 # --- regenerate ---------------------------------------------------------------------------------
@@ -195,29 +158,11 @@ COMMANDS = (
         "bundled-target",
     ),
     Command(
-        "demo-target",
-        "train a toy target on the demo conversations, to try the whole loop without downloads",
-        _demo,
-        _demo_arguments,
-        lambda r: named_values(
-            r,
-            "label",
-            "folder",
-            "parameters",
-            "tokens",
-            "steps",
-            "seconds",
-            "held_out_loss",
-            "unigram_loss",
-        ),
-        "demo-target",
-    ),
-    Command(
         "regenerate",
         "replace a corpus's answers by the target's own, the paper's alignment step",
         _regenerate,
         _regenerate_arguments,
         _regenerate_text,
-        "regenerate --target demo --data demo/tool-calls.jsonl.zst --limit 200 --out own.jsonl",
+        "regenerate --target smollm2 --data demo/tool-calls.jsonl.zst --limit 200 --out own.jsonl",
     ),
 )

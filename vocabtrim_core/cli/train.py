@@ -63,7 +63,6 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> Result:
         "run": run.name,
         "folder": str(run.folder),
         "target": run.spec["target"]["name"],
-        "label": run.spec["target"]["toy"].get("label"),
         "drafts": [dict(draft.result) for draft in run.drafts],
         "stages": [asdict(stage) for stage in run.stages],
         "notes": run.spec["notes"],
@@ -76,8 +75,6 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
     from vocabtrim_core.drafts.training_env import probe, trainer_command
     from vocabtrim_core.vocabulary_file import vocabulary_in
 
-    if not arguments.check:
-        _make_demo_target(arguments, progress)
     target, config = target_and_config(arguments, progress)
     command = trainer_command(arguments.trainer)
     trainer = probe(command, device=arguments.device)
@@ -108,15 +105,6 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
         **options,
         command=("python", "-m", "vocabtrim_core", *sys.argv[1:]),
     )
-
-
-def _make_demo_target(arguments: argparse.Namespace, progress: Progress) -> None:
-    """Build the toy target where it is named and missing; it needs no download."""
-    from vocabtrim_core.drafts.demo_target import DemoShape, build
-    from vocabtrim_core.drafts.target import DEMO, demo_folder
-
-    if arguments.target == DEMO and not (demo_folder() / "config.json").is_file():
-        build(DemoShape(), threads=arguments.threads, progress=progress)
 
 
 def _regeneration(
@@ -154,9 +142,8 @@ def _train_text(result: Result) -> str:
         )
         for d in result["drafts"]
     ]
-    label = [f"{result['target']}: {result['label']}"] if result["label"] else []
     said = dict.fromkeys(d["coverage_of"] for d in result["drafts"] if "coverage_of" in d)
-    return "\n".join([*label, table([head, *rows]), *said, *result["notes"]])
+    return "\n".join([table([head, *rows]), *said, *result["notes"]])
 
 
 # --- draft-eval ---------------------------------------------------------------------------------
@@ -219,7 +206,6 @@ def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
     return {
         "drafts": results,
         "target": target.name,
-        "label": target.toy.get("label"),
         "features": features.key,
     }
 
@@ -260,7 +246,7 @@ COMMANDS = (
         _train,
         train_arguments,
         _train_text,
-        "train --target demo --k full --k 4380 --start target",
+        "train --target smollm2 --k full --k 4380 --start target",
     ),
     Command(
         "draft-eval",
@@ -268,6 +254,6 @@ COMMANDS = (
         _eval,
         _eval_arguments,
         _eval_text,
-        "draft-eval RUN/k-4380 --target demo --features 1acf9a41",
+        "draft-eval RUN/k-4380 --target smollm2 --features 1acf9a41",
     ),
 )

@@ -112,11 +112,11 @@ def max_tokens(arguments: argparse.Namespace, target: Target) -> int | None:
     """
     from vocabtrim_core.drafts.plan import SMALL_MAX_TOKENS
 
-    return arguments.max_tokens or (SMALL_MAX_TOKENS if (target.bundled or target.toy) else None)
+    return arguments.max_tokens or (SMALL_MAX_TOKENS if target.bundled else None)
 
 
 def conversations(arguments: argparse.Namespace, progress: Progress) -> Corpus:
-    """Open the corpus of --data, or the demo's with the demo target.
+    """Open the corpus of --data, or the demo's with the bundled target.
 
     Args:
         arguments: The parsed command line.
@@ -129,13 +129,12 @@ def conversations(arguments: argparse.Namespace, progress: Progress) -> Corpus:
         InputError: There is no --data for a target of one's own.
     """
     from vocabtrim_core.corpora import open_corpus
+    from vocabtrim_core.corpora.demo_corpus import demo_corpus
     from vocabtrim_core.drafts.bundled_target import is_bundled
-    from vocabtrim_core.drafts.demo_target import demo_corpus
-    from vocabtrim_core.drafts.target import DEMO
 
     if arguments.data:
         return open_corpus(arguments.data, limit=arguments.limit)
-    if arguments.target != DEMO and not is_bundled(arguments.target):
+    if not is_bundled(arguments.target):
         raise InputError("Give the conversations to train on with --data PATH.")
     return demo_corpus(progress, limit=arguments.limit)
 
@@ -273,7 +272,7 @@ def plan(arguments: argparse.Namespace, target: Target) -> TrainingPlan:
     """
     from vocabtrim_core.drafts.plan import SMALL_PLAN, TrainingPlan
 
-    defaults = SMALL_PLAN if (target.bundled or target.toy) else TrainingPlan()
+    defaults = SMALL_PLAN if target.bundled else TrainingPlan()
     return replace(defaults, **from_argv(TrainingPlan, arguments))
 
 

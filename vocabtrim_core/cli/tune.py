@@ -226,6 +226,6 @@ COMMANDS = (
         tune,
         _arguments,
         _text,
-        "tune --target demo --draft RUN --prompts tool-calls --limit 8 --trials 12 --steps 2 3 4",
+        "tune --target smollm2 --draft RUN --prompts tool-calls --limit 8 --trials 9 --steps 2 3",
     ),
 )

@@ -27,6 +27,7 @@ from vocabtrim_core import machine, workspace
 from vocabtrim_core.drafts.checkpoint import SINGLE
 from vocabtrim_core.drafts.tensor_files import TensorToWrite, write_safetensors
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.reproducible_files import load_json
 from vocabtrim_core.tokenizers.presets import PRESETS, SMOLLM2
 from vocabtrim_core.workspace.files import new_folder
 from vocabtrim_core.workspace.locks import named_lock
@@ -111,8 +112,9 @@ def ensure(progress: Progress = lambda *_, **__: None) -> BundledTarget:
                 for leftover in folder().parent.glob(f".{TITLE}.*.tmp"):  # of a killed process
                     shutil.rmtree(leftover, ignore_errors=True)
                 _convert(PRESETS[NAME].path(), folder(), progress)
-    about = json.loads((folder() / ABOUT).read_text("utf-8"))
-    return BundledTarget(folder(), TITLE, about["licence"], about["source"], about["seconds"])
+    about, licence = load_json(folder() / ABOUT), PRESETS[NAME].licence
+    source, seconds = str(about.get("source", "")), float(about.get("seconds", 0))
+    return BundledTarget(folder(), TITLE, licence, source, seconds)
 
 
 @contextmanager

@@ -51,7 +51,6 @@ class FeatureSet:
         bytes: Size of the samples.
         seconds: Duration of the capture.
         device: Device of the capture.
-        toy: Whether the target only demonstrates the mechanism.
         left_out: Conversations without a token that counts.
         skipped: Rows of the corpus that could not be read.
         versions: Versions of torch and transformers.
@@ -76,7 +75,6 @@ class FeatureSet:
     bytes: int
     seconds: float = 0.0
     device: str = ""
-    toy: bool = False
     left_out: int = 0
     skipped: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -149,6 +147,7 @@ def _read(manifest: Path) -> FeatureSet:
     record = json.loads(manifest.read_text("utf-8"))
     if record.pop("format", None) != FORMAT:
         raise InputError(f"{manifest} is not of format {FORMAT}; capture again.")
+    record.pop("toy", None)  # of earlier versions
     record["aux_layers"] = tuple(record["aux_layers"])
     return FeatureSet(folder=manifest.parent, **record)
 

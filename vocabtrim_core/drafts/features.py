@@ -203,7 +203,6 @@ def _capture(
         bytes=sum(path.stat().st_size for path in folder.rglob("*.ckpt")),
         seconds=time.monotonic() - began,
         device=device_used,
-        toy=bool(target.toy),
         left_out=sequences.left_out,
         skipped=sequences.report.skipped,
         versions={name: version(name) for name in ("torch", "transformers")},

@@ -56,7 +56,6 @@ class LocalAnswerer:
             "model": self.target.name,
             "target_sha256": self.target.fingerprint,
             "template": self.template.name,
-            "toy": bool(self.target.toy),
         }
 
     async def answer(self, chats: Sequence[Sequence[Message]]) -> list[Answer | Refused]:

@@ -54,7 +54,6 @@ def result_of(
         "draft": str(run.folder / DRAFT),
         "run": run.folder.parent.name,
         "target": run.target.name,
-        "toy": bool(run.target.toy),
         "features": run.features.key,
         "plan": asdict(run.plan),
         "trainer": dict(run.trainer.versions),

@@ -22,6 +22,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.drafts import metrics as metrics_
 from vocabtrim_core.drafts.metrics import Metrics
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.wording import EARLIER_DEMO
 from vocabtrim_core.workspace.files import write_atomic
 
 SPEC, STATE, RESULT, DRAFT = "run.json", "state.json", "result.json", "draft"
@@ -120,11 +121,6 @@ class TrainingRun:
         return self.folder.name
 
     @property
-    def toy(self) -> bool:
-        """Whether its target only demonstrates the mechanism."""
-        return bool(self.spec.get("target", {}).get("toy"))
-
-    @property
     def vocab_size(self) -> int:
         """The target's V."""
         return int(self.spec["target"]["vocab_size"])
@@ -195,6 +191,8 @@ def read_run(name: str) -> TrainingRun:
         spec = json.loads((folder / SPEC).read_text("utf-8"))
     except (FileNotFoundError, ValueError) as error:
         raise InputError(f"There is no training run {name!r} in this workspace.") from error
+    if spec.get("target", {}).pop("toy", None):
+        spec["target"]["name"] = EARLIER_DEMO
     drafts = []
     for k, entry in sorted(spec["vocabularies"].items(), key=lambda item: -int(item[0])):
         k_folder, result = folder / f"k-{k}", {}

@@ -20,10 +20,10 @@ from vocabtrim_core.drafts.lm_head import EMBEDDING, HEAD
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG
 from vocabtrim_core.tokenizers.files import licence
+from vocabtrim_core.wording import EARLIER_DEMO
 from vocabtrim_core.workspace.files import write_atomic
 
-TOY = "toy.json"  # beside the weights of a target that only demonstrates the mechanism
-DEMO = "demo"  # name of the workspace's own toy target in commands
+DEMO = "demo"  # name of the target that earlier versions trained
 INDEX_SUFFIX = ".index.json"
 EDGE = 2**20  # bytes of either end of a weight file that go into the fingerprint
 Progress = Callable[..., Any]
@@ -42,7 +42,6 @@ class Target:
         head_key: Name of the head's tensor; the embedding's when the two are tied.
         embedding_key: Name of the embedding's tensor.
         special_ids: bos_token_id, eos_token_id and pad_token_id, as far as known.
-        toy: The record that `demo-target` wrote, {} for a real model.
         licence: The licence that its folder names.
         bundled: Whether it is the bundled target.
         fingerprint: Hex sha256 of its config and of parts of its weights.
@@ -56,7 +55,6 @@ class Target:
     head_key: str
     embedding_key: str
     special_ids: Mapping[str, int]
-    toy: Mapping[str, Any]
     fingerprint: str
     licence: str
     bundled: bool
@@ -86,11 +84,6 @@ class Target:
         return with_layers(config, self.aux_layers)
 
 
-def demo_folder() -> Path:
-    """Return the folder of the workspace's toy target, which may not exist yet."""
-    return workspace.folder("targets") / DEMO
-
-
 def target_folder(spec: str | Path, progress: Progress = lambda *_, **__: None) -> Path:
     """Return the folder of a target: the bundled one is converted first, others are downloaded.
 
@@ -106,15 +99,20 @@ def target_folder(spec: str | Path, progress: Progress = lambda *_, **__: None) 
     """
     if bundled_target.is_bundled(spec):
         return bundled_target.ensure(progress).folder
-    if str(spec) == DEMO:
-        if not (demo_folder() / CONFIG).is_file():
-            raise InputError("There is no demo target in this workspace yet; run `demo-target`.")
-        return demo_folder()
     folder = Path(spec).expanduser()
-    return folder if folder.is_dir() else _from_hub(str(spec))
+    if folder.is_dir():
+        return folder
+    if str(spec) == DEMO:
+        earlier = workspace.folder("targets") / DEMO
+        here = f", or {earlier} for the {EARLIER_DEMO}" if earlier.is_dir() else ""
+        raise InputError(
+            f"There is no target {DEMO} any more; give {bundled_target.NAME}, the bundled "
+            f"{bundled_target.TITLE}{here}."
+        )
+    return _from_hub(str(spec))
 
 
-def target_path(spec: Path | None, progress: Progress) -> Path | None:
+def target_path(spec: Path | None, progress: Progress = lambda *_, **__: None) -> Path | None:
     """Return the folder of a target that is given by path or as the bundled one.
 
     Args:
@@ -127,7 +125,8 @@ def target_path(spec: Path | None, progress: Progress) -> Path | None:
     Raises:
         InputError: The bundled target cannot be converted.
     """
-    return spec and (target_folder(spec, progress) if bundled_target.is_bundled(spec) else spec)
+    named = spec is not None and (bundled_target.is_bundled(spec) or str(spec) == DEMO)
+    return target_folder(spec, progress) if spec and named else spec
 
 
 def target_architecture(spec: str | Path) -> DraftArchitecture:
@@ -171,17 +170,15 @@ def load_target(spec: str | Path, progress: Progress = lambda *_, **__: None) ->
         )
     embedding = _key(checkpoint, EMBEDDING)
     tied = bool(checkpoint.model.get("tie_word_embeddings"))
-    toy = folder / TOY
     return Target(
         folder=folder.resolve(),
-        name=DEMO if toy.is_file() and str(spec) == DEMO else checkpoint.name,
+        name=checkpoint.name,
         architecture=architecture_from_config(checkpoint.model, checkpoint.name),
         layers=layers,
         aux_layers=aux_layers(layers),
         head_key=embedding if tied else _key(checkpoint, HEAD),
         embedding_key=embedding,
         special_ids=_special_ids(checkpoint),
-        toy=json.loads(toy.read_text("utf-8")) if toy.is_file() else {},
         fingerprint=_fingerprint(checkpoint),
         licence=licence(folder),
         bundled=folder.resolve() == bundled_target.folder().resolve(),

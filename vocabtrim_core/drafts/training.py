@@ -108,8 +108,7 @@ def _train(request: TrainingRequest, folder: Path, progress: Progress) -> Traini
 
 
 def _describe(target: Target) -> str:
-    toy = "toy target, " if target.toy else ""
-    return f"{toy}{target.layers} layers, H = {target.hidden_size:,}, V = {target.vocab_size:,}"
+    return f"{target.layers} layers, H = {target.hidden_size:,}, V = {target.vocab_size:,}"
 
 
 def _regenerated(
@@ -219,7 +218,6 @@ def _write_spec(
             "folder": str(target.folder),
             "sha256": target.fingerprint,
             "vocab_size": target.vocab_size,
-            "toy": dict(target.toy),
         },
         "features": features.key,
         "corpus": features.corpus,
@@ -232,6 +230,7 @@ def _write_spec(
     vocabularies: dict[str, Any] = {}
     if path.is_file():
         previous = json.loads(path.read_text("utf-8"))
+        previous["target"].pop("toy", None)  # of earlier versions
         vocabularies = previous["vocabularies"]
         for name, value in json.loads(json.dumps(spec)).items():
             if previous.get(name) != value:

@@ -15,7 +15,6 @@ from vocabtrim_core.figures.measurements import (
     names_of,
     rows_of,
     styles_of,
-    toy_of,
 )
 from vocabtrim_core.figures.style import LIGHT, Palette, layout, log_ticks
 from vocabtrim_core.serving.measurement import Measurement
@@ -43,11 +42,9 @@ class LengthInfo(NamedTuple):
 
     Attributes:
         lines: One per measurement that has any.
-        toy: Suffix of the axis title where the target is a toy, else "".
     """
 
     lines: tuple[LengthLine, ...]
-    toy: str
 
 
 def length_info(measurements: Sequence[Measurement], concurrency: int) -> LengthInfo:
@@ -69,7 +66,7 @@ def length_info(measurements: Sequence[Measurement], concurrency: int) -> Length
                 lengths.setdefault(row.k, RatioInterval(row.acceptance_length, half, runs))
         if lengths:
             lines.append(LengthLine(where, tuple(lengths), tuple(lengths.values())))
-    return LengthInfo(tuple(lines), toy_of(measurements))
+    return LengthInfo(tuple(lines))
 
 
 def length_figure(info: LengthInfo, palette: Palette = LIGHT) -> go.Figure:
@@ -98,7 +95,7 @@ def length_figure(info: LengthInfo, palette: Palette = LIGHT) -> go.Figure:
         )
     layout(figure, palette, height=380, showlegend=len(info.lines) > 1)
     ks = sorted({k for line in info.lines for k in line.ks})
-    title = f"Draft vocabulary size k, tokens{info.toy}"
+    title = "Draft vocabulary size k, tokens"
     figure.update_xaxes(title_text=title, **log_ticks(ks))
     figure.update_yaxes(title_text="Acceptance length, tokens per cycle")
     return figure
@@ -126,11 +123,9 @@ class PositionInfo(NamedTuple):
 
     Attributes:
         lines: One per configuration that has any.
-        toy: Suffix of the axis title where the target is a toy, else "".
     """
 
     lines: tuple[PositionLine, ...]
-    toy: str
 
 
 def position_info(measurement: Measurement, concurrency: int) -> PositionInfo:
@@ -148,7 +143,7 @@ def position_info(measurement: Measurement, concurrency: int) -> PositionInfo:
         for row, kind in rows_of(measurement, concurrency)
         if row.position_acceptance
     ]
-    return PositionInfo(tuple(lines), toy_of([measurement]))
+    return PositionInfo(tuple(lines))
 
 
 def position_figure(info: PositionInfo, palette: Palette = LIGHT) -> go.Figure:
@@ -174,6 +169,6 @@ def position_figure(info: PositionInfo, palette: Palette = LIGHT) -> go.Figure:
             hovertemplate="position %{x}: %{y:.1f}% of the cycles",
         )
     layout(figure, palette, height=380)
-    figure.update_xaxes(title_text=f"Draft position{info.toy}", dtick=1, showgrid=False)
+    figure.update_xaxes(title_text="Draft position", dtick=1, showgrid=False)
     figure.update_yaxes(title_text="Accepted, share of cycles", ticksuffix="%", range=[0, 102])
     return figure

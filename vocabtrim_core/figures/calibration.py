@@ -39,7 +39,6 @@ class MeasuredInfo(NamedTuple):
         most: Upper ends of these predictions.
         fitted: Whether the size was part of its own fit.
         fastest: The fastest size of the decision.
-        toy: Whether the target is a toy.
     """
 
     k: np.ndarray
@@ -54,7 +53,6 @@ class MeasuredInfo(NamedTuple):
     most: tuple[float, ...]
     fitted: tuple[bool, ...]
     fastest: int
-    toy: bool
 
 
 def measured_info(
@@ -62,8 +60,6 @@ def measured_info(
     checks: Sequence[CalibrationCheck],
     concurrency: int,
     fastest: int,
-    *,
-    toy: bool = False,
 ) -> MeasuredInfo:
     """Gather the forecast from all measured sizes and the check of each size.
 
@@ -72,7 +68,6 @@ def measured_info(
         checks: The checks, one per measured size.
         concurrency: Requests at once, by which rates are multiplied.
         fastest: The fastest size of the decision.
-        toy: Whether the target is a toy.
 
     Returns:
         Rates in tokens per second.
@@ -92,7 +87,6 @@ def measured_info(
         tuple(c.high for c in checks),
         tuple(c.fitted for c in checks),
         fastest,
-        toy,
     )
 
 
@@ -158,7 +152,7 @@ def measured_figure(info: MeasuredInfo, palette: Palette = LIGHT) -> go.Figure:
     pad = 0.08 * (max(values) - min(values))
     figure.update_xaxes(range=[np.log10(max(min(info.at) / 4, 1)), np.log10(1.08 * info.k[-1])])
     figure.update_yaxes(
-        title_text="Output tokens/s" + (", toy target" if info.toy else ""),
+        title_text="Output tokens/s",
         range=[min(values) - pad, max(values) + pad],
     )
     return figure

@@ -13,7 +13,6 @@ from vocabtrim_core.figures.measurements import (
     role,
     rows_of,
     styles_of,
-    toy_of,
 )
 from vocabtrim_core.figures.style import LIGHT, Palette, dot, layout, log_ticks, translucent
 from vocabtrim_core.serving.measurement import Latency, Measurement
@@ -43,11 +42,9 @@ class ConcurrencyInfo(NamedTuple):
 
     Attributes:
         lines: One per configuration.
-        toy: Suffix of the axis title where the target is a toy, else "".
     """
 
     lines: tuple[ConcurrencyLine, ...]
-    toy: str
 
 
 def concurrency_info(measurement: Measurement) -> ConcurrencyInfo:
@@ -74,7 +71,7 @@ def concurrency_info(measurement: Measurement) -> ConcurrencyInfo:
                     tuple(rates.values()),
                 )
             )
-    return ConcurrencyInfo(tuple(lines), toy_of([measurement]))
+    return ConcurrencyInfo(tuple(lines))
 
 
 def concurrency_figure(info: ConcurrencyInfo, palette: Palette = LIGHT) -> go.Figure:
@@ -103,7 +100,7 @@ def concurrency_figure(info: ConcurrencyInfo, palette: Palette = LIGHT) -> go.Fi
         )
     layout(figure, palette, height=380)
     ticks = sorted({at for line in info.lines for at in line.concurrencies})
-    figure.update_xaxes(title_text=f"Requests at once{info.toy}", **log_ticks(ticks))
+    figure.update_xaxes(title_text="Requests at once", **log_ticks(ticks))
     figure.update_yaxes(title_text="Output tokens per second", rangemode="tozero", tickformat=",")
     return figure
 
@@ -132,11 +129,9 @@ class RequestLatencyInfo(NamedTuple):
 
     Attributes:
         rows: One per configuration whose requests were timed.
-        toy: Suffix of the axis title where the target is a toy, else "".
     """
 
     rows: tuple[LatencyRow, ...]
-    toy: str
 
 
 def latency_info(measurement: Measurement, concurrency: int) -> RequestLatencyInfo:
@@ -154,7 +149,7 @@ def latency_info(measurement: Measurement, concurrency: int) -> RequestLatencyIn
         for row, kind in rows_of(measurement, concurrency)
         if row.latency or row.first_token
     ]
-    return RequestLatencyInfo(tuple(rows), toy_of([measurement]))
+    return RequestLatencyInfo(tuple(rows))
 
 
 def latency_figure(
@@ -193,6 +188,6 @@ def latency_figure(
         )
     layout(figure, palette, height=120 + 46 * max(len(rows), 1))
     title = "Time to the first token" if first_token else "Latency of a request"
-    figure.update_xaxes(title_text=f"{title}, ms{info.toy}", rangemode="tozero", tickformat=",")
+    figure.update_xaxes(title_text=f"{title}, ms", rangemode="tozero", tickformat=",")
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
     return figure

@@ -11,8 +11,8 @@ from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.statistics import RatioInterval
 from vocabtrim_core.serving.summary import Row, drafts_nothing, summary
+from vocabtrim_core.wording import EARLIER_DEMO
 
-TOY = ", toy target"
 NONE, FULL, SHIPPED, DRAFT = "none", "full", "shipped", "draft"  # roles of a configuration
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
@@ -83,18 +83,6 @@ def styles_of(roles: Sequence[str], palette: Palette) -> list[dict[str, Any]]:
     ]
 
 
-def toy_of(measurements: Sequence[Measurement]) -> str:
-    """Write the suffix of an axis title for figures of toy targets.
-
-    Args:
-        measurements: The measurements.
-
-    Returns:
-        `TOY` where all of them are of toys, else "".
-    """
-    return TOY if measurements and all(measurement.toy for measurement in measurements) else ""
-
-
 def baseline_name(measurement: Measurement, kind: str) -> str:
     """Name a baseline as `serving.statistics` does.
 
@@ -133,8 +121,7 @@ def names_of(measurements: Sequence[Measurement]) -> list[str]:
     Returns:
         Their prompts, else prompts and device, else prompts and key.
     """
-    mixed = len({measurement.toy for measurement in measurements}) > 1
-    tags = [TOY if measurement.toy and mixed else "" for measurement in measurements]
+    tags = [f", {EARLIER_DEMO}" if m.target == EARLIER_DEMO else "" for m in measurements]
     names: list[str] = []
     for more in (lambda m: "", lambda m: f", {m.device or m.engine}", lambda m: f", {m.key[:6]}"):
         names = [measurement.prompts + more(measurement) for measurement in measurements]

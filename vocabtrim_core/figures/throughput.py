@@ -1,8 +1,6 @@
 """Measured tokens per second, and gains over a baseline.
 
-Intervals are the 95 % ones of `serving.statistics`; a single run has none, and none is drawn. The
-axis titles of a toy target's figures say so, since a saved figure is seen without its page.
-"""
+Intervals are the 95 % ones of `serving.statistics`; a single run has none, and none is drawn."""
 
 from __future__ import annotations
 
@@ -19,7 +17,6 @@ from vocabtrim_core.figures.measurements import (
     interval_text,
     names_of,
     rows_of,
-    toy_of,
 )
 from vocabtrim_core.figures.style import LIGHT, Palette, layout
 from vocabtrim_core.serving.measurement import Measurement
@@ -52,11 +49,9 @@ class RateInfo(NamedTuple):
 
     Attributes:
         bars: One per configuration with a run that did not fail.
-        toy: Suffix of the axis title where the target is a toy, else "".
     """
 
     bars: tuple[Bar, ...]
-    toy: str
 
 
 def rate_info(measurements: Sequence[Measurement], concurrency: int) -> RateInfo:
@@ -74,7 +69,7 @@ def rate_info(measurements: Sequence[Measurement], concurrency: int) -> RateInfo
         for row, kind in rows_of(measurement, concurrency):
             runs = tuple(run.throughput for run in measurement.good(row.label, concurrency))
             bars.append(Bar(where, row.label, kind, interval(runs), runs))
-    return RateInfo(tuple(bars), toy_of(measurements))
+    return RateInfo(tuple(bars))
 
 
 def rate_figure(info: RateInfo, palette: Palette = LIGHT) -> go.Figure:
@@ -120,7 +115,7 @@ def rate_figure(info: RateInfo, palette: Palette = LIGHT) -> go.Figure:
     )
     layout(figure, palette, height=380, bargap=0.42)
     figure.update_yaxes(
-        title_text=f"Output tokens per second{info.toy}", range=[0, 1.14 * highest], tickformat=","
+        title_text="Output tokens per second", range=[0, 1.14 * highest], tickformat=","
     )
     figure.update_xaxes(showgrid=False, type="multicategory" if several else "category")
     return figure
@@ -151,12 +146,10 @@ class GainInfo(NamedTuple):
     Attributes:
         gains: One per draft.
         baseline: Role of the baseline.
-        toy: Suffix of the axis title where the target is a toy, else "".
     """
 
     gains: tuple[MeasuredGain, ...]
     baseline: str
-    toy: str
 
 
 def gain_info(measurements: Sequence[Measurement], baseline: str, concurrency: int) -> GainInfo:
@@ -176,7 +169,7 @@ def gain_info(measurements: Sequence[Measurement], baseline: str, concurrency: i
         for row, kind in rows_of(measurement, concurrency):
             if kind != NONE and (against := row.ratios.get(name)):
                 gains.append(MeasuredGain(where, row.label, against.ratio, against.distinguishable))
-    return GainInfo(tuple(gains), baseline, toy_of(measurements))
+    return GainInfo(tuple(gains), baseline)
 
 
 def gain_figure(info: GainInfo, baseline: str, palette: Palette = LIGHT) -> go.Figure:
@@ -220,7 +213,7 @@ def gain_figure(info: GainInfo, baseline: str, palette: Palette = LIGHT) -> go.F
     ends = [0.0, *(ratio.low for ratio in percents), *(ratio.high for ratio in percents)]
     room = 0.12 * (max(ends) - min(ends) or 1)  # for the numbers above the outer dots
     figure.update_xaxes(
-        title_text=f"Throughput against {baseline}{info.toy}",
+        title_text=f"Throughput against {baseline}",
         ticksuffix="%",
         zeroline=False,
         range=[min(ends) - room, max(ends) + room],

@@ -57,13 +57,12 @@ def tuning_info(study: Tuning) -> TuningInfo:
     )
 
 
-def tuning_figure(info: TuningInfo, palette: Palette = LIGHT, toy: str = "") -> go.Figure:
+def tuning_figure(info: TuningInfo, palette: Palette = LIGHT) -> go.Figure:
     """Draw trials with error bars, a step line of the best so far, and crosses for failed ones.
 
     Args:
         info: The trials.
         palette: The colours.
-        toy: Suffix of the axis title for a toy target.
 
     Returns:
         The figure.
@@ -114,6 +113,6 @@ def tuning_figure(info: TuningInfo, palette: Palette = LIGHT, toy: str = "") -> 
     figure.update_xaxes(title_text="Trial", dtick=max(1, count // 20), showgrid=False)
     highs = (rate + (half or 0) for rate, half in zip(info.rates, info.halves, strict=True))
     figure.update_yaxes(
-        title_text=f"Output tokens per second{toy}", range=[0, 1.1 * max(highs, default=1)]
+        title_text="Output tokens per second", range=[0, 1.1 * max(highs, default=1)]
     )
     return figure

@@ -19,6 +19,19 @@ KNOWN_SIZES = (
 )
 
 
+def known_sizes(vocab_size: int) -> tuple[tuple[int, str], ...]:
+    """Select the known sizes below V; the paper's own are of its tokenizer, so of its V alone.
+
+    Args:
+        vocab_size: V.
+
+    Returns:
+        Rows of `KNOWN_SIZES`.
+    """
+    own = vocab_size == FULL_K
+    return tuple(row for row in KNOWN_SIZES if row[0] < vocab_size and (own or row[0] == SHIPPED_K))
+
+
 @dataclass(frozen=True, slots=True)
 class PaperResult:
     """One task of the paper with the full and the trimmed draft.

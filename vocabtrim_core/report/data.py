@@ -10,7 +10,7 @@ import numpy as np
 from vocabtrim_core.coverage import HeldOut, coverage_on
 from vocabtrim_core.forecast.decision import Decision, Served, decide
 from vocabtrim_core.forecast.inputs import Acceptance
-from vocabtrim_core.forecast.paper import KNOWN_SIZES
+from vocabtrim_core.forecast.paper import known_sizes
 from vocabtrim_core.forecast.throughput import Forecast, Gain
 from vocabtrim_core.generalization.missing import Missing, missing
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
@@ -214,7 +214,7 @@ def _options(
         labels[chosen] = ["as many, the most frequent"]
     else:
         labels[chosen] = ["chosen"]
-    for k, label in ((opened.ruled.padded(tradeoff.optimum.k), "optimum"), *KNOWN_SIZES):
+    for k, label in ((opened.ruled.padded(tradeoff.optimum.k), "optimum"), *known_sizes(size)):
         if k < size:
             labels.setdefault(k, []).append(label)
     for pin in inputs.choice.pins:

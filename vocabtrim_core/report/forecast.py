@@ -221,7 +221,6 @@ def comparisons(measurements: Iterable[Measurement], k: int, vocab_size: int) ->
                                     (measurement.engine, measurement.device, _origin(measurement)),
                                 )
                             ),
-                            measurement.toy,
                         )
                     )
     return gains

@@ -28,7 +28,6 @@ class Measured:
         length: Acceptance length, None where it was not measured.
         baseline_length: Acceptance length of the baseline, None where it was not measured.
         on: Engine, version and device.
-        toy: Whether the target is the embedded toy.
     """
 
     task: str
@@ -40,7 +39,6 @@ class Measured:
     length: float | None = None
     baseline_length: float | None = None
     on: str = ""
-    toy: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

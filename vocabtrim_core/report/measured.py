@@ -12,7 +12,6 @@ from vocabtrim_core.serving.paper_comparison import PaperComparison, compare_wit
 from vocabtrim_core.serving.statistics import RatioInterval
 from vocabtrim_core.serving.summary import Row, summary
 
-TOY = "toy target"
 SGLANG_LENGTH = "Tokens/verification (SGLang's length)"
 
 
@@ -68,7 +67,7 @@ def summary_rows(measurements: Sequence[Measurement]) -> list[dict[str, object]]
 
 
 def _target(measurement: Measurement) -> str:
-    return f"{measurement.target} ({TOY})" if measurement.toy else measurement.target
+    return measurement.target
 
 
 def _numbers(row: Row) -> dict[str, object]:
@@ -98,7 +97,6 @@ RUN_COLUMNS: dict[str, Callable[[Measurement, Run], object]] = {
     "engine": lambda m, run: m.engine,
     "device": lambda m, run: m.device,
     "origin": lambda m, run: m.origin,
-    "toy": lambda m, run: m.toy,
     "configuration": lambda m, run: run.configuration,
     "k": lambda m, run: m.configuration(run.configuration).k,
     "concurrency": lambda m, run: run.concurrency,
@@ -130,7 +128,6 @@ def _runs(measurements: Sequence[Measurement]) -> str:
 PAPER_COLUMNS: dict[str, Callable[[PaperComparison], object]] = {
     "task": lambda row: row.task,
     "where": lambda row: row.where,
-    "toy": lambda row: row.toy,
     "k": lambda row: row.trimmed and row.trimmed.k,
     "full_k": lambda row: row.full and row.full.k,
     "tokens_per_s": lambda row: row.trimmed and row.trimmed.rate.mean,
@@ -194,5 +191,4 @@ def rates(measurements: Sequence[Measurement], concurrency: int) -> str:
                     words,
                 )
             )
-    toy = f", {TOY}" if any(measurement.toy for measurement in measurements) else ""
-    return dots(rows, f"Output tokens per second, 95 % interval{toy}", None, thousands)
+    return dots(rows, "Output tokens per second, 95 % interval", None, thousands)

@@ -68,7 +68,6 @@ def _content(data: ReportData) -> dict[str, Any]:
         "next_in_line": data.next_in_line,
         "missed": data.missed,
         "forecast": data.forecast,
-        "toy": any(m.toy for m in inputs.measured),
         "decision": [_typeset(sentence) for sentence in phrasing.decision(data)],
         "figures": drawn,
         "number": lambda name: order.index(name) + 1,

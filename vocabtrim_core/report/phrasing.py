@@ -108,8 +108,6 @@ def _speed(data: ReportData) -> list[str]:
         text += f" against {against(baseline)}"
         if any(row.gain_low is None for row in comparable):
             text += "; single runs, so it may be chance"
-        if any(row.toy for row in comparable):
-            text += ", on a toy target that demonstrates the mechanism and no speed of yours"
         return [f"{text}."]
     if data.forecast is None:
         return ["Its effect on tokens per second has been neither measured nor forecast."]

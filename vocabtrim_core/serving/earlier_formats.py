@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vocabtrim_core.serving.acceptance_length import TOOLS_OWN_LENGTH, length_of
+from vocabtrim_core.wording import EARLIER_DEMO
 
 
 def from_format_1(measurement: dict[str, Any]) -> dict[str, Any]:
@@ -34,3 +35,20 @@ def from_format_1(measurement: dict[str, Any]) -> dict[str, Any]:
         runs.append(run)
     notes = [*measurement.get("notes", ()), *([TOOLS_OWN_LENGTH] if kept else ())]
     return {**measurement, "runs": runs, "notes": notes, "format": 2}
+
+
+def from_format_2(measurement: dict[str, Any]) -> dict[str, Any]:
+    """Name the target that earlier versions trained themselves for what it was.
+
+    Args:
+        measurement: The measurement as JSON values, checked to be one.
+
+    Returns:
+        The measurement as format 3: that target is named `EARLIER_DEMO`, and nothing else says so.
+    """
+    field = "toy"
+    renewed = {name: value for name, value in measurement.items() if name != field}
+    if measurement.get(field):
+        notes = [note for note in measurement.get("notes", ()) if f"is a {field}" not in note]
+        renewed |= {"target": EARLIER_DEMO, "notes": notes}
+    return {**renewed, "format": 3}

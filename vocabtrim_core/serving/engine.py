@@ -78,11 +78,6 @@ class Attached(Protocol):
         ...
 
     @property
-    def toy(self) -> bool:
-        """Whether the target is the built-in toy model."""
-        ...
-
-    @property
     def versions(self) -> Mapping[str, str]:
         """Versions of packages, by name."""
         ...

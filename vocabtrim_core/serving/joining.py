@@ -66,7 +66,6 @@ def joined(
         configurations=(*earlier, *second.configurations),
         runs=(*(run for run in first.runs if run.configuration in labels), *second.runs),
         vocab_size=second.vocab_size or first.vocab_size,
-        toy=first.toy or second.toy,
         settings={n: v for n, v in second.settings.items() if first.settings.get(n, v) == v},
         versions={**first.versions, **second.versions},
         notes=tuple(

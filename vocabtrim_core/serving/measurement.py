@@ -9,10 +9,12 @@ import numpy as np
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.acceptance_length import added, length_of
-from vocabtrim_core.serving.earlier_formats import from_format_1
+from vocabtrim_core.serving.earlier_formats import from_format_1, from_format_2
 from vocabtrim_core.serving.store import Storable, Store
 
-FORMAT = 2  # in 1, the acceptance length of measured runs was tokens / verifications
+# In 1, the acceptance length of measured runs was tokens / verifications; in 2, a field said
+# whether the target was one that was trained here.
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,6 @@ class Measurement(Storable):
         prompts_key: SHA-256 of the prompts; "" where an import does not have it.
         device: Name of the GPU or CPU, "" where unknown.
         origin: "measured" or "imported".
-        toy: Whether the target is the built-in toy model.
         settings: Settings of generation and server that all configurations share, by name, such as
             max_new_tokens and temperature.
         versions: Versions of packages, by name.
@@ -254,7 +255,6 @@ class Measurement(Storable):
     prompts_key: str = ""
     device: str = ""
     origin: str = "measured"
-    toy: bool = False
     settings: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
@@ -318,7 +318,7 @@ MEASUREMENTS = Store(
     "measurement",
     "measurements",
     "`measurements list` names all",
-    {1: from_format_1},
+    {1: from_format_1, 2: from_format_2},
 )
 decode, save, stored, find, remove = (
     MEASUREMENTS.decode,

@@ -36,7 +36,6 @@ class PaperComparison:
         task: Name of the task.
         paper: The paper's result on it, None for other tasks.
         where: Device or engine of the measurement.
-        toy: Whether the target is the built-in toy model.
         imported: Whether the measurement was imported.
         trimmed: The trimmed draft, None where it was not measured.
         full: The full draft, None where it was not measured.
@@ -47,7 +46,6 @@ class PaperComparison:
     task: str
     paper: PaperResult | None = None
     where: str = ""
-    toy: bool = False
     imported: bool = False
     trimmed: Side | None = None
     full: Side | None = None
@@ -111,7 +109,6 @@ def _rows(measurement: Measurement, concurrency: int) -> list[PaperComparison]:
                 paper.task if paper else measurement.prompts,
                 paper,
                 measurement.device or measurement.engine,
-                measurement.toy,
                 measurement.origin == "imported",
                 _side(draft, runs),
                 _side(full_draft, full) if full_draft and full else None,

@@ -112,7 +112,6 @@ def measure(
         attached.vocab_size,
         prompts.key,
         attached.device,
-        toy=attached.toy,
         settings={
             **attached.settings,
             **asdict(generation),

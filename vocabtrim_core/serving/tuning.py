@@ -377,7 +377,7 @@ def _trials(stored: optuna.Study) -> Iterator[TuningTrial]:
         attributes = dict(trial.user_attrs)
         label = attributes.pop("label")
         configuration = Configuration(**attributes.pop("configuration"))
-        if attributes.pop("format", 1) < FORMAT:  # its acceptance length has another definition
+        if attributes.pop("format", 1) < 2:  # its acceptance length has another definition
             attributes["acceptance_length"] = _stored_length(attributes["measurement"], label)
         value = trial.values[0] if trial.state == COMPLETE else None
         yield TuningTrial(trial.number, configuration, value, **attributes)

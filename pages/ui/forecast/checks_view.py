@@ -47,7 +47,6 @@ def against(answer: ForecastAnswer, assumed: Assumed) -> None:
         rows,
         calibrated.concurrency,
         answer.decision.fastest_k,
-        toy=calibrated.measurement.toy,
     )
     plots.draw(figures.measured_figure(info, plots.palette()), "against_measured", alt)
     st.dataframe(_table(rows), hide_index=True, width="content")

@@ -55,9 +55,8 @@ def choose(vocab_size: int) -> Calibration | None:
         )
     calibrated = calibration(chosen, concurrency)
     calibrated.cycles()  # refused here, beside the control
-    toy = " of the toy target, which demonstrates the mechanism" if chosen.toy else ""
     sizes = ", ".join(f"{point.k:,}" for point in calibrated.points)
-    st.caption(f"Sizes {sizes}{toy}. {MEASURED}")
+    st.caption(f"Sizes {sizes}. {MEASURED}")
     return calibrated
 
 
@@ -93,9 +92,8 @@ def title(measured: Measurement) -> str:
     Args:
         measured: a measurement.
     """
-    target = "toy target" if measured.toy else measured.target
     when = measured.created[:16].replace("T", " ")
-    return " · ".join(filter(None, [measured.prompts, target, measured.engine, when]))
+    return " · ".join(filter(None, [measured.prompts, measured.target, measured.engine, when]))
 
 
 def _bring(vocab_size: int) -> None:

@@ -128,7 +128,7 @@ def _throughput(facts: ReportData) -> list[dict[str, str]]:
     full = f"against all {facts.full.k:,}"
     if measured:
         first = measured[0]
-        where = f"{'a toy on ' if first.toy else ''}{first.task}, against {against(first.baseline)}"
+        where = f"{first.task}, against {against(first.baseline)}"
         return [_number("Throughput", _points(first.gain), "%", where, "measured")]
     if facts.chosen.gain is None:
         return []

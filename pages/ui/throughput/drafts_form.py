@@ -9,9 +9,9 @@ import streamlit as st
 
 from pages.ui.widgets import drop_stale, lines_of, persisted
 from vocabtrim_core import workspace
+from vocabtrim_core.drafts import bundled_target
 from vocabtrim_core.drafts.runs import TrainingRun, list_runs
 from vocabtrim_core.drafts.slicing import NAME, SlicedDraft
-from vocabtrim_core.drafts.target import DEMO, TOY
 from vocabtrim_core.errors import InputError
 
 ANOTHER = "another folder"
@@ -24,7 +24,6 @@ class KnownTarget:
     spec: str
     name: str
     folder: Path
-    toy: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +37,16 @@ class KnownDraft:
 
 
 def targets() -> list[KnownTarget]:
-    """The demo's toy target if it is there, then the targets of training runs, newest first."""
+    """The bundled target if it is there, then the targets of training runs, newest first."""
     by_folder: dict[Path, KnownTarget] = {}
-    demo = workspace.folder("targets") / DEMO
-    if (demo / TOY).is_file():
-        by_folder[demo.resolve()] = KnownTarget(DEMO, "demo, a toy target", demo.resolve(), True)
+    if bundled_target.ready():
+        bundled = bundled_target.folder().resolve()
+        by_folder[bundled] = KnownTarget(bundled_target.NAME, bundled_target.TITLE, bundled)
     for run in list_runs():
         folder = _of(run)
         if folder.is_dir() and folder not in by_folder:
             name = run.spec["target"]["name"]
-            by_folder[folder] = KnownTarget(str(folder), name, folder, run.toy)
+            by_folder[folder] = KnownTarget(str(folder), name, folder)
     return list(by_folder.values())
 
 

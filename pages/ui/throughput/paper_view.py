@@ -37,11 +37,6 @@ def tables(measured: Sequence[Measurement], concurrency: int) -> None:
     st.caption(ABOUT)
     if measured and not ours:
         st.caption("No trimmed draft was measured at this number of requests at once.")
-    if any(row.toy for row in rows):
-        st.warning(
-            "Rows of the toy target demonstrate the mechanism; they are not a result.",
-            icon=":material/toys:",
-        )
     timed = [row for row in rows if row.task in SECONDS or (row.trimmed and row.trimmed.seconds)]
     for title, columns, table_rows in (
         ("Table 2: output tokens per second, trimmed draft against all of V", _table_2, rows),
@@ -82,7 +77,6 @@ def table(
 
 def _task(row: PaperComparison) -> str:
     tags = [plain(f"{row.task}, {row.where}" if row.where else row.task)]
-    tags += [":orange-badge[toy target]"] if row.toy else []
     tags += [":gray-badge[imported]"] if row.imported else []
     return " ".join(tags)
 

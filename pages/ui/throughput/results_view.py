@@ -139,8 +139,6 @@ def limits(measurement: Measurement, concurrency: int) -> list[str]:
         concurrency: requests at once.
     """
     sentences = []
-    if measurement.toy and not any("toy" in note for note in measurement.notes):
-        sentences.append("A toy target demonstrates the mechanism; its numbers are not a result.")
     counts = [len(measurement.good(c.label, concurrency)) for c in measurement.configurations]
     if max(counts, default=0) == 1:
         sentences.append(f"{ONE_RUN} Measure three or more.")

@@ -15,7 +15,6 @@ from vocabtrim_core.serving.latency_probe import Probe
 from vocabtrim_core.serving.measurement import Measurement
 
 STUDY = Path(__file__).resolve().parents[3] / "benchmarks" / "results" / "gpu_study.json"
-TOY = ":orange-badge[toy target]"
 IMPORTED = ":gray-badge[imported]"
 
 
@@ -28,14 +27,13 @@ class ShownMeasurement:
 
     @property
     def badges(self) -> tuple[str, ...]:
-        """What kind of number it is; a toy never goes without saying so."""
+        """What kind of number it is."""
         kind = MEASURED
         if self.committed:
             kind = here(self.measurement.device)
         return (
             kind,
             *([IMPORTED] if self.measurement.origin == "imported" else []),
-            *([TOY] if self.measurement.toy else []),
         )
 
     @property
@@ -46,7 +44,7 @@ class ShownMeasurement:
         sizes = ", ".join(labels[:4]) + (", …" if len(labels) > 4 else "")
         parts = [
             measured.prompts,
-            "toy target" if measured.toy else measured.target,
+            measured.target,
             sizes,
             measured.engine.split(",")[0],
             measured.created[:16].replace("T", " "),

@@ -13,12 +13,9 @@ from pages.ui.frame import footer, plain_errors
 from pages.ui.throughput.engine_form import SGLANG, EngineChoice
 from pages.ui.throughput.load_form import answers
 from pages.ui.throughput.measure_form import open_jobs, search, start
-from pages.ui.throughput.shown_measurement import TOY as TOY_BADGE
 from pages.ui.widgets import persisted
 from vocabtrim_core.figures import tuning as figures
-from vocabtrim_core.figures.measurements import TOY
 from vocabtrim_core.optuna_storage import studies_url
-from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving import tuning
 from vocabtrim_core.serving.acceptance_length import LENGTH_HELP
 from vocabtrim_core.serving.tuning import Tuning
@@ -108,25 +105,17 @@ def _watch(name: str) -> None:
     st.fragment(draw, run_every=1.5 if active else None, key="watch_tune")()
 
 
-def _toy(study: Tuning) -> bool:
-    """Whether any trial measured a toy target; it is recorded with the measurements."""
-    keys = {trial.measurement for trial in study.trials}
-    return any(measured.toy for measured in measurements.stored() if measured.key in keys)
-
-
 def _trials(study: Tuning) -> None:
     """The figure, the best so far, every trial."""
     info = figures.tuning_info(study)
-    toy = _toy(study)
-    figure = figures.tuning_figure(info, plots.palette(), TOY if toy else "")
+    figure = figures.tuning_figure(info, plots.palette())
     plots.draw(figure, "tuning", "Tokens per second of every trial, and the best so far")
     best = study.best
     if best and best.value is not None:
         half = f" ± {best.half:,.1f}" if best.half is not None else ", one run"
-        badges = " ".join([MEASURED, *([TOY_BADGE] if toy else [])])
         st.markdown(
             f"Best of {len(study.trials):,} trials: **{plain(best.configuration.label)}**, "
-            f"{best.value:,.1f}{half} tokens/s {badges}. The best of many noisy values is too "
+            f"{best.value:,.1f}{half} tokens/s {MEASURED}. The best of many noisy values is too "
             "high; "
             "what counts is the measurement of it beside its baselines, on the Measure tab."
         )

@@ -15,6 +15,7 @@ from pages.ui.train.answerer_form import answer_arguments
 from pages.ui.widgets import persisted
 from vocabtrim_core import workspace
 from vocabtrim_core.drafts.regenerated import about_file, note_on
+from vocabtrim_core.wording import EARLIER_DEMO
 
 ROWS = 200  # at first: enough to see which way it goes
 WHY = (
@@ -46,8 +47,6 @@ def panel() -> list[str]:
     argv += ["--out", str(out), "--compare"]
 
     with left:
-        if target.to_be_made:
-            st.info("The toy target does not exist yet; Set up trains it.", icon=":material/toys:")
         shared = cost_view.resources() if "local" in who else ()
         latest = jobpanel.of_command(argv)[:1]
         done = any(job.state == "done" for job in latest)
@@ -58,7 +57,7 @@ def panel() -> list[str]:
             icon=":material/autorenew:",
             on_click=jobpanel.begin,
             args=(argv, f"Own answers of {target.name} on {corpus.name}", shared),
-            disabled=target.to_be_made or done or any(job.active for job in latest),
+            disabled=done or any(job.active for job in latest),
         )
         jobpanel.watch_command(argv, "answers")
     with right:
@@ -98,8 +97,8 @@ def _results() -> None:
         with st.container(border=True):
             about = json.loads(about_file(path).read_text("utf-8"))
             settings = about["settings"]
-            toy = f" {target_form.TOY_WORDS}" if settings.get("toy") else ""
-            st.markdown(f"**{plain(name)}**{toy}")
+            earlier = f" :gray-badge[{EARLIER_DEMO}]" if settings.get("toy") else ""
+            st.markdown(f"**{plain(name)}**{earlier}")
             refused = sum(about["refused"].values())
             st.caption(
                 plain(

@@ -18,14 +18,6 @@ from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.jobs.progress import duration
 from vocabtrim_core.wording import format_bytes
 
-DEMO_WORDS = (
-    "**What will happen.** A small target is trained for about four minutes on the demo's "
-    "conversations; its hidden states are captured once, into about 130 MB; then one draft per "
-    "size is trained on them, evaluated on conversations nobody trained on, and exported. Under "
-    "ten minutes on two free cores."
-)
-
-
 BASES = {
     "trial": "A few steps were measured here with these settings.",
     "run": "By a finished run of this target here; *Check and measure* makes it surer.",
@@ -52,9 +44,7 @@ def panel(request: TrainingRequest) -> None:
     cost = request.estimate(trainer) if trainer else None
     with st.container(border=True):
         st.markdown("**What it costs**")
-        if request.target.to_be_made:
-            st.markdown(DEMO_WORDS)
-        elif cost:
+        if cost:
             _cost(request, cost)
         elif not request.sizes.all:
             st.caption("Choose at least one draft vocabulary.")
@@ -127,7 +117,7 @@ def _start(request: TrainingRequest, trainer: Trainer | None, cost: Estimate | N
             icon=":material/fact_check:",
             on_click=jobpanel.begin,
             args=(check_arguments(request), "Check and measure", resources()),
-            disabled=request.target.to_be_made or not request.sizes.all,
+            disabled=not request.sizes.all,
             help="SpecForge's own check (train --plan), and a few steps of the smallest and the "
             "largest size, for time and memory. No draft is trained.",
         )
@@ -240,6 +230,6 @@ def online(request: TrainingRequest) -> None:
         icon=":material/lan:",
         on_click=jobpanel.begin,
         args=(argv, "Check the online run file"),
-        disabled=request.target.to_be_made or not request.sizes.all,
+        disabled=not request.sizes.all,
     )
     outcome(argv, "online", "online")

@@ -40,19 +40,19 @@ class Options:
     run_arguments: tuple[str, ...]  # where it runs
 
 
-def choose(toy: bool) -> Options:
+def choose(bundled: bool) -> Options:
     """Draw the settings, folded away.
 
     Args:
-        toy: whether the target is the toy.
+        bundled: whether the target is the bundled one.
 
     Raises:
         InputError: for values that cannot be.
     """
     argv: list[str] = []
     with st.expander("Training settings", icon=":material/tune:"):
-        plan = _plan(toy, argv)
-        length, tokens, held_out, template, tokenizer = _reading(toy, argv)
+        plan = _plan(bundled, argv)
+        length, tokens, held_out, template, tokenizer = _reading(bundled, argv)
         name = st.text_input(
             "Name of the run", **persisted("train_name"), placeholder="from its settings"
         ).strip()
@@ -90,8 +90,8 @@ def _number(
     return value
 
 
-def _plan(toy: bool, argv: list[str]) -> TrainingPlan:
-    usual = SMALL_PLAN if toy else TrainingPlan()
+def _plan(bundled: bool, argv: list[str]) -> TrainingPlan:
+    usual = SMALL_PLAN if bundled else TrainingPlan()
     a, b, c, d = st.columns(4, gap="small")
     epochs = _number(a, "Epochs", "epochs", usual.epochs, 1, argv, "--epochs")
     steps = _number(b, "Steps at most", "steps", usual.max_steps, 1, argv, "--max-steps")
@@ -143,7 +143,7 @@ def _plan(toy: bool, argv: list[str]) -> TrainingPlan:
         "Head starts",
         STARTS,
         STARTS.index(usual.start),
-        **persisted(f"train_start_{toy}"),
+        **persisted(f"train_start_{bundled}"),
         help="scratch: random, as in the paper. target: the target's rows of the kept tokens.",
     )
     argv += ["--start", start] if start != usual.start else []
@@ -166,9 +166,9 @@ def _plan(toy: bool, argv: list[str]) -> TrainingPlan:
     )
 
 
-def _reading(toy: bool, argv: list[str]) -> tuple[int, int | None, float, str, str | None]:
+def _reading(bundled: bool, argv: list[str]) -> tuple[int, int | None, float, str, str | None]:
     a, b, c, d = st.columns(4, gap="small")
-    usual = SMALL_MAX_LENGTH if toy else MAX_LENGTH
+    usual = SMALL_MAX_LENGTH if bundled else MAX_LENGTH
     length = _number(
         a,
         "Length limit",
@@ -183,7 +183,7 @@ def _reading(toy: bool, argv: list[str]) -> tuple[int, int | None, float, str, s
         b,
         "Tokens at most",
         "tokens",
-        SMALL_MAX_TOKENS if toy else None,
+        SMALL_MAX_TOKENS if bundled else None,
         100,
         argv,
         "--max-tokens",

@@ -60,9 +60,8 @@ class TrainingRequest:
     def title(self) -> str:
         """Of the job."""
         n = len(self.sizes.all)
-        first = "Train the demo target, then" if self.target.to_be_made else "Train"
         drafts = "a draft" if n == 1 else f"{n} drafts"
-        return f"{first} {drafts}" + ("" if self.target.to_be_made else f" for {self.target.name}")
+        return f"Train {drafts} for {self.target.name}"
 
     def estimate(self, trainer: Trainer) -> Estimate | None:
         """What it costs; None while target or conversations are not here yet."""
@@ -124,4 +123,4 @@ def form() -> TrainingRequest | None:
     if corpus is None:
         return None
     sizes = sizes_form.choose(target, corpus)
-    return TrainingRequest(target, corpus, sizes, options_form.choose(target.toy))
+    return TrainingRequest(target, corpus, sizes, options_form.choose(target.bundled))

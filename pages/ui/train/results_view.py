@@ -11,7 +11,6 @@ import streamlit as st
 
 from pages.ui.engine_tabs import engine_tabs
 from pages.ui.format import ESTIMATED, MEASURED, code_span, megabytes, percent, plain
-from pages.ui.train.target_form import TOY_WORDS
 from vocabtrim_core.drafts import alignment
 from vocabtrim_core.drafts.runs import TrainedDraft, TrainingRun
 from vocabtrim_core.jobs.progress import duration
@@ -27,7 +26,7 @@ def table(run: TrainingRun) -> None:
     if not done:
         return
     full = next((d for d in done if d.k == run.vocab_size), None)
-    st.markdown(_sentence(done, full, run.toy))
+    st.markdown(_sentence(done, full))
     rows = pd.DataFrame([_row(draft, full) for draft in done])
     number = st.column_config.NumberColumn(format="localized")
     st.dataframe(
@@ -78,7 +77,7 @@ def _span(interval: list[float] | None) -> str:
     return f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
 
 
-def _sentence(done: list[TrainedDraft], full: TrainedDraft | None, toy: bool) -> str:
+def _sentence(done: list[TrainedDraft], full: TrainedDraft | None) -> str:
     small = min(done, key=lambda draft: draft.k)
     length = small.result["acceptance_length"]
     words = (
@@ -94,7 +93,7 @@ def _sentence(done: list[TrainedDraft], full: TrainedDraft | None, toy: bool) ->
         )
         if _overlap(small.result, full.result):
             words += ". Their intervals overlap: this much text does not tell the two apart"
-    return words + (f" {TOY_WORDS}" if toy else "")
+    return words
 
 
 def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from pages.ui.frame import plain_errors
 from pages.ui.session import session
 from pages.ui.train import cost_view, curves_view, results_view, stages_view
 from pages.ui.widgets import persisted
+from vocabtrim_core.drafts.bundled_target import NAME, TITLE
 from vocabtrim_core.drafts.runs import (
     FAILED,
     RUNNING,
@@ -24,7 +25,6 @@ from vocabtrim_core.drafts.runs import (
     read_stages,
     run_folder,
 )
-from vocabtrim_core.drafts.target import DEMO
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.figures.training_curves import training_curves
 from vocabtrim_core.jobs.job import Job
@@ -75,11 +75,10 @@ def panel() -> list[str]:
     known = names()
     if not known:
         st.info(
-            "Nothing is trained yet. Set up offers the demo: a toy target and two drafts, in "
-            "under ten minutes on two cores.",
+            f"Nothing is trained yet. Set up offers drafts of {TITLE}, which needs no download.",
             icon=":material/model_training:",
         )
-        return ["train", "--target", DEMO, "--k", "full", "--k", "4380"]
+        return ["train", "--target", NAME, "--k", "full", "--k", "4096"]
     if session.train_run not in known:
         running = [n for n in known if any(j.active for j in cost_view.of_run(n))]
         session.train_run = (running or known)[0]

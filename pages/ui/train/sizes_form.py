@@ -15,10 +15,11 @@ from pages.ui.train.target_form import ChosenTarget, TrainingCorpus
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.paper import FUNCTION_CALLING_K, KNOWN_SIZES
+from vocabtrim_core.forecast.paper import FULL_K, FUNCTION_CALLING_K, known_sizes
 from vocabtrim_core.vocabulary_file import vocabulary_in
 
-DEMO_SIZE = FUNCTION_CALLING_K
+USUAL = (FUNCTION_CALLING_K, 4_096)  # ticked at first, the first that is there
+ROUND = (16_384, 8_192, 4_096, 2_048, 1_024)  # offered where the paper has no sizes
 TRAINED_ON = "the training conversations"
 
 
@@ -157,7 +158,9 @@ def _explored(stored: StoredCounts) -> int | None:
 
 def _labels(size: int | None, best: int | None) -> dict[int, str]:
     """The sizes to pick and what each is called, the largest first."""
-    labels = {k: f"{k:,}" for k, *_ in KNOWN_SIZES if size is None or k < size}
+    known = [k for k, *_ in known_sizes(FULL_K if size is None else size)]
+    own = size in (None, FULL_K)
+    labels = {k: f"{k:,}" for k in (*known, *(() if own else ROUND)) if size is None or k < size}
     if best:
         labels[best] = f"k* {best:,}"
     if size:
@@ -167,9 +170,8 @@ def _labels(size: int | None, best: int | None) -> dict[int, str]:
 
 def _usual(labels: dict[int, str], size: int | None) -> int | None:
     """The trimmed size that is ticked at first, without a k*."""
-    if DEMO_SIZE in labels:
-        return DEMO_SIZE
-    return min((k for k in labels if k != size), default=None)
+    usual = [k for k in USUAL if k in labels]
+    return next(iter(usual), min((k for k in labels if k != size), default=None))
 
 
 def _numbers(text: str, size: int | None) -> list[int]:

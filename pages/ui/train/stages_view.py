@@ -6,8 +6,6 @@ import streamlit as st
 
 from pages.ui.fields import with_labels
 from pages.ui.format import plain
-from pages.ui.train import cost_view
-from pages.ui.train.target_form import TOY_WORDS, loaded, toy_losses
 from vocabtrim_core.drafts.runs import (
     DONE,
     FAILED,
@@ -16,12 +14,10 @@ from vocabtrim_core.drafts.runs import (
     Stage,
     TrainingRun,
 )
-from vocabtrim_core.drafts.target import DEMO, TOY, demo_folder
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.jobs.progress import duration
 
 TITLES = {
-    "toy": "Toy target",
     "target": "Target check",
     "regenerate": "Own answers",
     "capture": "Capture",
@@ -52,15 +48,10 @@ def stages_card(
         stages: what the run recorded.
     """
     shared = [stage for stage in stages if stage.k is None] or _planned(job)
-    target = cost_view.value_of(job.argv, "--target") if job else ""
-    if target == DEMO or (run and run.spec["target"]["name"] == DEMO):
-        shared = [_toy_stage(job, bool(stages)), *shared]
     with st.container(border=True):
         words = [f"**{plain(name)}**"]
         if run:
-            words.append(f"target {plain(run.spec['target']['name'])}")
-        if target == DEMO or (run and run.toy):
-            words.append(TOY_WORDS)
+            words.append(f"for {plain(run.spec['target']['name'])}")
         st.markdown(" · ".join(words))
         lines = [_line("Shared by all", shared)] if shared else []
         for k in dict.fromkeys(stage.k for stage in stages if stage.k is not None):
@@ -71,8 +62,6 @@ def stages_card(
         messages = [s.message for s in shared if s.message and s.state != FAILED]
         if messages:
             st.caption(plain("; ".join(messages)))
-        if (demo_folder() / TOY).is_file() and shared and shared[0].name == "toy":
-            st.caption(toy_losses(loaded(DEMO).toy))
 
 
 def failures(stages: tuple[Stage, ...]) -> None:
@@ -93,18 +82,6 @@ def _planned(job: Job | None) -> list[Stage]:
     """What all sizes share, before the run has begun."""
     own = ["regenerate"] if job and "--regenerate" in job.argv else []
     return [Stage(name) for name in ("target", *own, "capture")]
-
-
-def _toy_stage(job: Job | None, later: bool) -> Stage:
-    """The toy target is made before the run has a folder, so its stage is told by the job."""
-    if (demo_folder() / TOY).is_file():
-        seconds = float(loaded(DEMO).toy.get("seconds", 0))
-        return Stage("toy", state=DONE, began=1.0, ended=1.0 + seconds)
-    if later:
-        return Stage("toy", state=DONE)
-    if job is None or job.state == "queued":
-        return Stage("toy")
-    return Stage("toy", state=RUNNING if job.active else FAILED, began=job.started)
 
 
 def _line(title: str, stages: list[Stage]) -> str:

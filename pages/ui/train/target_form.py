@@ -8,21 +8,24 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui import demo, jobpanel
-from pages.ui.format import MEASURED, plain
+from pages.ui.format import plain
 from pages.ui.widgets import lines_of, persisted
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, open_corpus
 from vocabtrim_core.corpora.uploads import list_uploads
-from vocabtrim_core.drafts.demo_target import DemoShape
-from vocabtrim_core.drafts.target import DEMO, TOY, Target, demo_folder, load_target
+from vocabtrim_core.drafts import bundled_target
+from vocabtrim_core.drafts.bundled_target import NAME, TITLE
+from vocabtrim_core.drafts.target import Target, load_target
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.tokenizers.presets import PRESETS
 from vocabtrim_core.wording import format_bytes
 
-TARGETS = ("Demo, a toy", "Folder", "Hub")
+TARGETS = (TITLE, "Folder", "Hub")
 SOURCES = ("Demo", "Path", "Uploaded", "Own answers")
 BOTH = "both domains"
+CONVERT = ["bundled-target"]
 OWN = "answers"  # folder of the workspace with regenerated conversations
-TOY_WORDS = ":orange-badge[toy: demonstrates the mechanism, not a result]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,13 +41,9 @@ class ChosenTarget:
         return self.target.name if self.target else self.spec.rstrip("/").rpartition("/")[2]
 
     @property
-    def to_be_made(self) -> bool:
-        """The toy target, before it is trained."""
-        return self.spec == DEMO and self.target is None
-
-    @property
-    def toy(self) -> bool:
-        return self.spec == DEMO or bool(self.target and self.target.toy)
+    def bundled(self) -> bool:
+        """The target that needs no download."""
+        return bool(self.target and self.target.bundled)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,12 +68,12 @@ def loaded(spec: str) -> Target:
     """The target named so, as it is on this machine now.
 
     Args:
-        spec: demo, or a folder.
+        spec: smollm2, or a folder.
 
     Raises:
         InputError: when it is not.
     """
-    folder = demo_folder() if spec == DEMO else Path(spec).expanduser()
+    folder = bundled_target.folder() if spec == NAME else Path(spec).expanduser()
     if not folder.is_dir():
         raise InputError(f"There is no model folder at {spec}.")
     files = sorted(path for path in folder.iterdir() if path.is_file())
@@ -107,21 +106,23 @@ def target() -> ChosenTarget | None:
         local = loaded(str(Path(text).expanduser().resolve()))
         _about(local)
         return ChosenTarget(str(local.folder), local.vocab_size, local)
-    return _demo()
+    return _bundled()
 
 
-def _demo() -> ChosenTarget:
-    if (demo_folder() / TOY).is_file():
-        local = loaded(DEMO)
+def _bundled() -> ChosenTarget | None:
+    """The bundled target; a job converts it at the first visit."""
+    if bundled_target.ready():
+        local = loaded(NAME)
         _about(local)
-        return ChosenTarget(DEMO, local.vocab_size, local)
-    shape = DemoShape()
-    st.markdown(
-        f"A Llama-shaped model with V = {shape.vocab_size:,}, H = {shape.hidden_size} and "
-        f"{shape.layers} layers, trained here first on texts of this Python; nothing is "
-        f"downloaded. {TOY_WORDS}"
+        return ChosenTarget(NAME, local.vocab_size, local)
+    if not jobpanel.of_verb(CONVERT[0]):
+        jobs.start(CONVERT, f"Write {TITLE} as a model folder")
+    st.caption(
+        f"{TITLE} comes with this program, under {PRESETS[NAME].licence}. It is written once as "
+        "a model folder of 270 MB; nothing is downloaded."
     )
-    return ChosenTarget(DEMO, shape.vocab_size)
+    jobpanel.watch(lambda: jobpanel.of_verb(CONVERT[0])[:1], "bundled_target")
+    return None
 
 
 def _hub() -> ChosenTarget | None:
@@ -139,24 +140,10 @@ def _hub() -> ChosenTarget | None:
 
 
 def _about(local: Target) -> None:
-    """What the target is; for the toy also how good it is beside the unigram baseline."""
+    """What the target is, and its licence."""
     st.markdown(
         f"{plain(local.name)}: V = {local.vocab_size:,}, H = {local.hidden_size:,}, "
-        f"{local.layers} layers" + (f" {TOY_WORDS}" if local.toy else "")
-    )
-    if "held_out_loss" in local.toy:
-        st.caption(toy_losses(local.toy))
-
-
-def toy_losses(about) -> str:
-    """How much the toy target has learned, in one sentence.
-
-    Args:
-        about: what the toy target recorded of its training.
-    """
-    return (
-        f"Held-out loss {about['held_out_loss']:.2f} nats per token; knowing only how often each "
-        f"token occurs gives {about['unigram_loss']:.2f}. {MEASURED}"
+        f"{local.layers} layers; licence {plain(local.licence)}"
     )
 
 
@@ -217,15 +204,15 @@ def _pick(label: str, options: list[str], key: str) -> str:
 def _demo_corpus(chosen: ChosenTarget, key: str, rows: int | None) -> TrainingCorpus | None:
     built = demo.files()
     whole = len(built) == len(demo.DOMAINS)
-    if not whole and chosen.spec != DEMO:
+    if not whole and chosen.spec != NAME:
         st.caption(demo.building())
         jobpanel.watch(lambda: demo.demo_jobs()[:1], "train_demo")
         return None
     # The first rows of both together would be rows of one.
     name = _pick("Demo domain", [*([] if rows and whole else [BOTH]), *built], f"{key}_domain")
-    if name == BOTH and chosen.spec == DEMO:
-        # What `train --target demo` takes by itself, and builds where it is not there.
-        opened = open_corpus(list(built.values()), name=DEMO) if whole else None
+    if name == BOTH and chosen.spec == NAME:
+        # What `train --target smollm2` takes by itself, and builds where it is not there.
+        opened = open_corpus(list(built.values()), name="demo") if whole else None
         return TrainingCorpus("demo", (), opened)
     paths = [str(path) for domain, path in built.items() if name in (BOTH, domain)]
     return _opened(paths, key, rows)

@@ -29,7 +29,6 @@ class Launched(ABC):
     Args:
         target: Folder or id of the target.
         vocab_size: V of the target, None where unknown.
-        toy: Whether the target is the built-in toy model.
         stall: Seconds without a byte after which a request fails.
         ready: Seconds until a server must answer.
         check: Called while a server starts; raises Cancelled.
@@ -45,12 +44,11 @@ class Launched(ABC):
         target: str,
         *,
         vocab_size: int | None = None,
-        toy: bool = False,
         stall: float = STALL_SECONDS,
         ready: float = READY_SECONDS,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        self.target, self.vocab_size, self.toy = target, vocab_size, toy
+        self.target, self.vocab_size = target, vocab_size
         self._stall, self._ready_seconds, self._check = stall, ready, check
         self._server: ServerProcess | None = None
         self._client: EngineHttp | None = None

@@ -35,7 +35,6 @@ class Servers:
         drafts: Local folders of the servers' drafts, for their sizes.
         target: Name or path of the target that they must serve, "" for any.
         vocab_size: V of the target, None where unknown.
-        toy: Whether the target is the built-in toy model.
         headers: HTTP headers of every request; never recorded.
         stall: Seconds without a byte after which a request fails.
         insist: Whether differences between the servers are noted instead of refused.
@@ -59,7 +58,6 @@ class Servers:
         drafts: Sequence[str | Path] = (),
         target: str = "",
         vocab_size: int | None = None,
-        toy: bool = False,
         headers: Mapping[str, str] | None = None,
         stall: float = STALL_SECONDS,
         insist: bool = False,
@@ -70,7 +68,7 @@ class Servers:
         addresses = [checked_url(url) for _, url in urls]
         if len(set(addresses)) < len(addresses):
             raise InputError("The same server was given twice; give each URL once.")
-        self.vocab_size, self.toy = vocab_size, toy
+        self.vocab_size = vocab_size
         self._servers = [
             connect(url, engine=engine, headers=headers, stall=stall) for url in addresses
         ]

@@ -144,7 +144,7 @@ def _open(spec: str | Path | Sequence[str | Path]) -> Corpus:
 
 def _demo_file(name: str, progress: Callable[..., Any] | None) -> Path:
     """The file of a demo corpus, which is built where it does not exist yet."""
-    from vocabtrim_core.drafts.demo_target import demo_corpus
+    from vocabtrim_core.corpora.demo_corpus import demo_corpus
 
     demo_corpus(progress or (lambda *_, **__: None))
     return workspace.folder("demo") / f"{name}.jsonl.zst"

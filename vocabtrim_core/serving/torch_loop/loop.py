@@ -35,7 +35,7 @@ class TorchLoop:
     differ.
 
     Args:
-        target: Folder, hub id, or "demo".
+        target: Folder, hub id, or smollm2.
         device: "auto", "cpu" or "cuda".
         dtype: One of DTYPES, or "auto" for float32 on a CPU and bfloat16 on a GPU.
 
@@ -55,7 +55,7 @@ class TorchLoop:
         self.dtype = default_dtype(self._device) if dtype == "auto" else dtype
         if self.dtype not in DTYPES:
             raise InputError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}.")
-        self.target, self.toy = self._target.name, bool(self._target.toy)
+        self.target = self._target.name
         self.vocab_size: int | None = self._target.vocab_size
         self.device = device_name(self._device)
         self.versions: Mapping[str, str] = {
@@ -75,8 +75,6 @@ class TorchLoop:
     def notes(self) -> tuple[str, ...]:
         """See `Attached.notes`; depends on the answers so far."""
         notes = ["One sequence at a time, chain drafting, greedy, no server between."]
-        if self.toy:
-            notes.append("The target is a toy that demonstrates the mechanism, not a result.")
         is_equal = [
             tokens == first
             for first, *others in map(dict.values, self._answers.values())

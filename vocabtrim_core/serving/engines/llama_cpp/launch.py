@@ -67,7 +67,6 @@ class LlamaLauncher(Launched):
         context: Tokens of a prompt and its answer; None for the target's, at most 4,096.
         own_gguf: GGUF file that the target was made from, which is served then.
         vocab_size: V of the target, None where unknown.
-        toy: Whether the target is the built-in toy model.
         stall: Seconds without a byte after which a request fails.
         ready: Seconds until a server must answer.
         check: Called while files are converted and a server starts; raises Cancelled.
@@ -87,14 +86,11 @@ class LlamaLauncher(Launched):
         context: int | None = None,
         own_gguf: Path | None = None,
         vocab_size: int | None = None,
-        toy: bool = False,
         stall: float = STALL_SECONDS,
         ready: float = READY_SECONDS,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(
-            target, vocab_size=vocab_size, toy=toy, stall=stall, ready=ready, check=check
-        )
+        super().__init__(target, vocab_size=vocab_size, stall=stall, ready=ready, check=check)
         self._folder = Path(target).expanduser()
         if not self._folder.is_dir():
             raise InputError(f"{target} is no folder of a target; llama.cpp needs one here.")

@@ -176,7 +176,6 @@ class SglangLauncher(Launched):
         command: Command of the interpreter, None for the configured one.
         launch: Settings of the servers.
         vocab_size: V of the target, None where unknown.
-        toy: Whether the target is the built-in toy model.
         stall: Seconds without a byte after which a request fails.
         check: Called while a server starts; raises Cancelled.
 
@@ -193,12 +192,11 @@ class SglangLauncher(Launched):
         command: Sequence[str] | None = None,
         launch: Launch = Launch(),
         vocab_size: int | None = None,
-        toy: bool = False,
         stall: float = STALL_SECONDS,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(
-            target, vocab_size=vocab_size, toy=toy, stall=stall, ready=launch.ready, check=check
+            target, vocab_size=vocab_size, stall=stall, ready=launch.ready, check=check
         )
         gpus = require_gpu()
         self.command = tuple(command or engine_command(SGLANG))

@@ -46,7 +46,6 @@ class VllmLauncher(Launched):
         seed: Random seed of the server.
         extra: Further arguments of vLLM.
         vocab_size: V of the target, None where unknown.
-        toy: Whether the target is the built-in toy model.
         stall: Seconds without a byte after which a request fails.
         ready: Seconds until a server must answer.
         check: Called while a server starts; raises Cancelled.
@@ -68,14 +67,11 @@ class VllmLauncher(Launched):
         seed: int = 42,
         extra: Sequence[str] = (),
         vocab_size: int | None = None,
-        toy: bool = False,
         stall: float = STALL_SECONDS,
         ready: float = READY_SECONDS,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(
-            target, vocab_size=vocab_size, toy=toy, stall=stall, ready=ready, check=check
-        )
+        super().__init__(target, vocab_size=vocab_size, stall=stall, ready=ready, check=check)
         if reserved := next(filter(_reserved, extra), None):
             raise InputError(
                 f"{reserved.partition('=')[0]} is set by the measurement itself; leave it out."

@@ -1,4 +1,4 @@
-"""A tokenizer for the toy target: byte-level BPE with Llama 3's special tokens and template."""
+"""A tokenizer trained on a corpus: byte-level BPE with Llama 3's special tokens and template."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 
 
 def write_tokenizer(out: Path, corpus: Corpus, vocab_size: int, context: int) -> None:
-    """Write the tokenizer of a toy target as a folder: tokenizer.json, then its config.
+    """Write a tokenizer as a folder: tokenizer.json, then its config.
 
     Args:
         out: The folder.

@@ -27,7 +27,7 @@ def train_step(model: Any, optimizer: Any, ids: Any) -> float:
     """
     import torch
 
-    from vocabtrim_core.drafts.linear_cross_entropy import LinearCrossEntropy
+    from benchmarks.linear_cross_entropy import LinearCrossEntropy
 
     with torch.autocast(ids.device.type, torch.bfloat16):
         hidden = model.model(ids).last_hidden_state
@@ -93,7 +93,7 @@ def packed(sequences: Sequences, length: int) -> Any:
     stream = np.concatenate([sequences.sample(int(i))[0] for i in order])
     rows = len(stream) // length
     if not rows:
-        raise InputError("The corpus is too small for a toy target; give more conversations.")
+        raise InputError("The corpus is too small for one row; give more conversations.")
     return torch.from_numpy(stream[: rows * length].reshape(rows, length).astype(np.int64))
 
 
