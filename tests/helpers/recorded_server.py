@@ -21,8 +21,8 @@ from typing import Any
 from helpers import TESTS
 
 RECORDED = TESTS / "serving" / "recorded"
-NAMES = sorted(path.stem for path in RECORDED.glob("*.json"))
-LOGS = sorted(path.stem for path in RECORDED.glob("*.log"))
+NAMES = sorted(path.stem for path in RECORDED.glob("*-*.json"))
+LOGS = sorted(path.stem for path in RECORDED.glob("*-*.log"))
 
 
 def log(name: str) -> Path:

@@ -47,6 +47,10 @@ def examine(app: testing.AppTest, **fields) -> str:
     return words(app)
 
 
+def said_on(app: testing.AppTest) -> str:
+    return "\n".join(element.value for element in (*app.caption, *app.markdown))
+
+
 def command(app: testing.AppTest) -> list[str]:
     lines = [block.value for block in app.code if " doctor " in block.value]
     return shlex.split(lines[-1])[3:]
@@ -66,6 +70,7 @@ def test_nothing_is_asked_before_something_is_named():
         ("vllm-random", "Is its acceptance that of a working draft?** no"),
         ("llama-plain", "Is a draft loaded?** no"),
         ("sglang-trimmed", "SGLang 0.5.23 at"),
+        ("vllm-no-d2t", "Name the draft's folder with “Folder of the draft”."),
     ],
 )
 def test_a_server_of_this_machine_is_examined(name, said):
@@ -74,6 +79,7 @@ def test_a_server_of_this_machine_is_examined(name, said):
         server.posted.append(("", {}))
         assert said in examine(app, url=server.url)
         assert command(app) == ["doctor", server.url]
+    assert "--draft" not in said_on(app)
     faults = name in ("vllm-random", "llama-plain")
     assert bool(app.error) is faults
 

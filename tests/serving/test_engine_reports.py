@@ -247,12 +247,17 @@ def test_addresses_with_secrets_are_refused(url, words):
     assert "pass@" not in str(refusal.value)
 
 
-def test_a_key_goes_to_the_server_and_nowhere_else(monkeypatch):
+@pytest.mark.parametrize("wants_one", [True, False])
+def test_a_key_goes_to_a_server_of_its_engine_that_wants_one(monkeypatch, wants_one):
     monkeypatch.setenv("VLLM_API_KEY", "secret-key")
-    with replaying("vllm-trimmed") as server:
-        report = read(server.url)
-        assert {headers["Authorization"] for headers in server.seen} == {"Bearer secret-key"}
-    assert "secret-key" not in repr(report)
+    monkeypatch.setenv("SGLANG_API_KEY", "of-another")
+    answers = bodies("vllm-trimmed") | ({"/v1/models": 401} if wants_one else {})
+    with replaying(answers=answers) as server:
+        http, seen = reading.connect(server.url)
+        http.close()
+        sent = {headers.get("Authorization") for headers in server.seen}
+    assert sent == ({None, "Bearer secret-key"} if wants_one else {None})
+    assert "secret-key" not in repr(report_of_bodies(seen))
 
 
 def test_nobody_there(tmp_path):

@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.ui import state
 from pages.ui.fields import with_labels
-from pages.ui.format import plain
+from pages.ui.format import code_span, plain
 from pages.ui.frame import footer
 from pages.ui.session import session
 from pages.ui.widgets import drop_stale, persisted
@@ -30,7 +30,11 @@ ABOUT = (
 MOST_MB, MOST_ANSWERS = 200, 64
 ICONS = {"yes": ":material/check_circle:", "no": ":material/cancel:", "unknown": ":material/help:"}
 FAULT = ":red[:material/error:]"
-LABELS = {"--answers": "Questions to ask it first", "--counts": "Text that is served"}
+LABELS = {
+    "--answers": "Questions to ask it first",
+    "--counts": "Text that is served",
+    "--draft": "Folder of the draft",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,7 @@ def _own(url: str) -> str:
 
 def _answers(diagnosis: Diagnosis) -> None:
     name = f"{diagnosis.engine} {diagnosis.version}".strip()
-    st.subheader(f"{name} at {diagnosis.source}", anchor=False)
+    st.subheader(f"{plain(name)} at {code_span(diagnosis.source)}", anchor=False)
     show = st.error if diagnosis.faults else (st.info if diagnosis.unknown else st.success)
     show(plain(diagnosis.summary))
     _listed(diagnosis.findings)
@@ -179,6 +183,6 @@ def _listed(findings: Sequence[Finding]) -> None:
         icon = FAULT if finding.fault else ICONS[finding.verdict]
         with st.container(gap=None):
             st.markdown(f"{icon} **{plain(finding.question)}** {finding.words}")
-            st.caption(plain(finding.reason))
+            st.caption(with_labels(finding.reason, LABELS))
             if finding.remedy:
-                st.caption(f":material/build: {plain(finding.remedy)}")
+                st.caption(f":material/build: {with_labels(finding.remedy, LABELS)}")

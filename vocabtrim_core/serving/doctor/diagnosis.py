@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from vocabtrim_core.serving.doctor.finding import Diagnosis
 from vocabtrim_core.serving.doctor.random_draft import RandomDraft
 from vocabtrim_core.serving.engine_reports.asking import ask
 from vocabtrim_core.serving.engine_reports.reading import (
-    client,
+    connect,
     engine_of,
     model_of,
     read_bodies,
@@ -111,8 +112,8 @@ def _read(source: str | EngineReport, asked: Asked) -> EngineReport:
 
 
 def _of_url(url: str, asked: Asked) -> EngineReport:
-    with client(url) as http:
-        bodies = read_bodies(http)
+    http, bodies = connect(url)
+    with closing(http):
         report = report_of_bodies(bodies)
         if not asked.answers:
             return report

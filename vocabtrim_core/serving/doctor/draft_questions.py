@@ -154,7 +154,8 @@ def _by_size(
             question,
             "unknown",
             f"{report.engine} does not tell it here.",
-            "Name the draft's folder with --draft; for llama.cpp, give a log made with -lv 5.",
+            "Name the draft's folder with --draft"
+            + (", or give a log made with -lv 5." if report.engine == llama_cpp.NAME else "."),
         )
     sizes = _sizes(report, facts)
     if sizes is None:

@@ -31,6 +31,7 @@ from vocabtrim_core.serving.engine_reports.report import (
 )
 
 NAME = "llama.cpp"
+KEY = "LLAMA_API_KEY"
 PATHS = ("/props", "/slots")
 PREFIX = "llamacpp:"
 MIB = 1 << 20

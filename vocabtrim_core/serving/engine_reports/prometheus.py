@@ -33,7 +33,7 @@ class Metrics:
         Returns:
             The samples with finite values; others are left out.
         """
-        samples = {
+        samples: dict[str, list[tuple[Mapping[str, str], float]]] = {
             name: [
                 (dict(LABEL.findall(labels)), value)
                 for labels, value in by_labels.items()

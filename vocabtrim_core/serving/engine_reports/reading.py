@@ -24,7 +24,7 @@ ENGINES: tuple[ModuleType, ...] = (sglang, vllm, llama_cpp)
 NAMES = {module.NAME.lower(): module for module in ENGINES}
 METRICS = "/metrics"
 SHARED = ("/v1/models", METRICS)
-KEYS = ("SGLANG_API_KEY", "VLLM_API_KEY", "LLAMA_API_KEY")
+KEYS = tuple(module.KEY for module in ENGINES)
 SECONDS, CONNECT_SECONDS = 30.0, 5.0
 MOST_BODY, MOST_LOG = 32 << 20, 512 << 20  # bytes
 
@@ -46,11 +46,12 @@ class Bodies:
     refused: tuple[str, ...] = ()
 
 
-def client(url: str) -> httpx.Client:
+def client(url: str, key: str | None = None) -> httpx.Client:
     """Open a client of a server.
 
     Args:
         url: URL of the server.
+        key: The key that it asks for, None for none.
 
     Returns:
         The client. It follows no redirects, since a key may be in its headers, and uses no proxy
@@ -60,7 +61,6 @@ def client(url: str) -> httpx.Client:
         InputError: The URL is not valid, or holds a password or a query.
     """
     base = checked_url(url)
-    key = next(filter(None, map(os.environ.get, KEYS)), None)
     return httpx.Client(
         base_url=base,
         headers={"Authorization": f"Bearer {key}"} if key else {},
@@ -68,6 +68,36 @@ def client(url: str) -> httpx.Client:
         trust_env=httpx.URL(base).host not in LOOPBACK,
         follow_redirects=False,
     )
+
+
+def connect(url: str) -> tuple[httpx.Client, Bodies]:
+    """Open a client of a server and ask it for everything, with a key only where it wants one.
+
+    Args:
+        url: URL of the server.
+
+    Returns:
+        The client, which the caller closes, and the answers.
+
+    Raises:
+        InputError: The URL is not valid, or the server does not answer.
+    """
+    http = client(url)
+    bodies = read_bodies(http)
+    key = _key_for(bodies) if bodies.refused else None
+    if key is None:
+        return http, bodies
+    http.close()
+    http = client(url, key)
+    return http, read_bodies(http)
+
+
+def _key_for(bodies: Bodies) -> str | None:
+    """The key of the server's engine; of a server that tells nothing without one, the first set."""
+    for module in ENGINES:
+        if module.recognises(bodies.objects, bodies.metrics):
+            return os.environ.get(module.KEY)
+    return next(filter(None, map(os.environ.get, KEYS)), None)
 
 
 def read_bodies(http: httpx.Client) -> Bodies:

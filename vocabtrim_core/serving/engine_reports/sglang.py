@@ -26,6 +26,7 @@ from vocabtrim_core.serving.engine_reports.report import (
 )
 
 NAME = "SGLang"
+KEY = "SGLANG_API_KEY"
 PATHS = ("/server_info", "/get_server_info", "/model_info")
 PREFIX = "sglang:"
 GB = 1 << 30  # SGLang divides by it and writes GB

@@ -25,6 +25,7 @@ from vocabtrim_core.serving.engine_reports.report import (
 )
 
 NAME = "vLLM"
+KEY = "VLLM_API_KEY"
 PATHS = ("/version", "/server_info?config_format=json")
 PREFIX = "vllm:"
 GIB = 1 << 30
