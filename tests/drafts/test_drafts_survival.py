@@ -53,7 +53,7 @@ def request_for(small_target, small_corpus, small_recipe, small_features):
             trainer=Trainer(("python",)),
             name=name,
             held_out=0.2,
-            max_tokens=60_000,
+            max_tokens=SMALL_MAX_TOKENS,
         )
 
     return make

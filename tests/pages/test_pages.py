@@ -15,6 +15,7 @@ from helpers import APP
 from helpers.lazy import Lazy
 from helpers.talks import SIZE, zipf
 
+from pages.ui import demo
 from vocabtrim_core import tpe
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import list_counts, save_counts
@@ -22,6 +23,7 @@ from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
+from vocabtrim_core.tokenizers.presets import PRESETS as BUNDLED
 from vocabtrim_core.tradeoff import TradeOff
 
 testing = Lazy("streamlit.testing.v1")
@@ -105,7 +107,8 @@ def test_first_visit_counts_both_domains_once_they_are_built(home, started):
     for name in ("python-assistant", "tool-calls"):
         (home / "demo" / f"{name}.jsonl.zst").write_bytes(b"x")
     opened()
-    assert [argv[:3] for argv in started[:2]] == [["count", "--tokenizer", "llama-3.1"]] * 2
+    assert [argv[:3] for argv in started[:2]] == [["count", "--tokenizer", demo.tokenizer()]] * 2
+    assert demo.tokenizer() == ("smollm2" if BUNDLED["smollm2"].installed else "llama-3.1")
 
 
 def test_the_demo_stands_below_the_title_over_the_full_width(home):

@@ -118,7 +118,7 @@ def test_facts_are_the_curves_own(counts, full):
     for option in full.options:
         assert option.choice == tradeoff.at(option.k)
         assert option.head_bytes == LLAMA.head_bytes(option.k)
-    assert full.chosen.labels == ("chosen", "paper, general")
+    assert full.chosen.labels == ("chosen",)
     assert full.option(77).labels == ("pinned on b",)
     assert full.full.labels == ("all tokens",)
     assert full.full.gain == (0, 0)

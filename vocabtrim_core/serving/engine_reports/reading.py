@@ -17,7 +17,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.engine_reports import llama_cpp, sglang, vllm
 from vocabtrim_core.serving.engine_reports.prometheus import Metrics
 from vocabtrim_core.serving.engine_reports.report import EngineReport, first_model
-from vocabtrim_core.serving.engines.http import LOOPBACK, checked_url
+from vocabtrim_core.serving.engines.wire import LOOPBACK, checked_url
 from vocabtrim_core.wording import format_bytes, listed
 
 ENGINES: tuple[ModuleType, ...] = (sglang, vllm, llama_cpp)

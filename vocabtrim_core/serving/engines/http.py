@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import ssl
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -15,48 +13,23 @@ from typing import Any, ClassVar, TypeVar
 import httpx
 import msgspec
 
-from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.engines.counters import Counters
 from vocabtrim_core.serving.engines.served import Served
+from vocabtrim_core.serving.engines.wire import (
+    LOOPBACK,
+    certificates,
+    checked_url,
+    events_of,
+    kind_of,
+)
 from vocabtrim_core.serving.measurement import Answer, Counted
 
 STALL_SECONDS = 120.0  # without a byte from the server
 POLL_SECONDS = 0.25
 SETTLE_SECONDS = 3.0  # the longest that counters may lag behind an answer
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Event = TypeVar("Event", bound=msgspec.Struct)
-
-
-class StoppedError(Exception):
-    """Another request failed, or the user asked to stop."""
-
-
-def checked_url(url: str) -> str:
-    """Check the URL of a server.
-
-    Args:
-        url: The URL, with http or https.
-
-    Returns:
-        The URL without a final slash or /v1.
-
-    Raises:
-        InputError: It is no http(s) URL, or holds a password or a query.
-    """
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise InputError(f"{url!r} is no URL; give one such as http://gpu-host:30000.") from error
-    if parsed.userinfo or parsed.query:
-        raise InputError(
-            f"The URL of {parsed.host} must not hold a password or a query, since it is written "
-            "into results; put the key into a variable (see --header)."
-        )
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise InputError(f"{url!r} is no http(s) URL; give one such as http://gpu-host:30000.")
-    return str(parsed).rstrip("/").removesuffix("/v1")
 
 
 class EngineHttp(ABC):
@@ -96,7 +69,7 @@ class EngineHttp(ABC):
             base_url=self.url,
             headers=dict(headers or {}),
             timeout=httpx.Timeout(stall, connect=min(stall, 10.0)),
-            verify=_certificates(),
+            verify=certificates(),
             trust_env=httpx.URL(self.url).host not in LOOPBACK,  # no proxy for the loopback
             # Servers close idle connections after 5 s; a request that meets that would fail.
             limits=httpx.Limits(
@@ -260,7 +233,7 @@ class EngineHttp(ABC):
             if reply.is_error:
                 reply.read()
                 self.check(reply, path)
-            yield from _events(reply, stop)
+            yield from events_of(reply, stop)
 
     def events(self, pieces: Sequence[bytes], kind: type[Event]) -> list[Event]:
         """Decode events of a stream.
@@ -423,48 +396,3 @@ class EngineHttp(ABC):
             raise EngineError(
                 f"{self.url} broke the connection off ({type(error).__name__})."
             ) from error
-
-
-@functools.cache
-def _certificates() -> ssl.SSLContext:
-    """The certificates, read once for all clients."""
-    return httpx.create_ssl_context()
-
-
-def _events(reply: httpx.Response, stop: threading.Event) -> Iterator[bytes]:
-    """The data of each server-sent event."""
-    incomplete = b""
-    for piece in reply.iter_bytes():
-        if stop.is_set():
-            raise StoppedError
-        *events, incomplete = (incomplete + piece).split(b"\n\n")
-        for event in events:
-            if event.startswith(b"data:"):
-                yield event[5:].strip()
-
-
-def kind_of(reply: httpx.Response) -> str:
-    """Describe the content of a reply.
-
-    Args:
-        reply: The reply.
-
-    Returns:
-        "an HTML page", its text in quotes, shortened, or "nothing".
-    """
-    text = reply.text.strip()
-    if "html" in reply.headers.get("content-type", "") or text[:1] == "<":
-        return "an HTML page"
-    return f"{short(text)!r}" if text else "nothing"
-
-
-def short(text: str) -> str:
-    """Shorten a text for a message.
-
-    Args:
-        text: The text.
-
-    Returns:
-        At most 200 characters of it, in one line, without a final stop.
-    """
-    return " ".join(text.split())[:200].rstrip(".")

@@ -14,10 +14,11 @@ from vocabtrim_core.serving.configurations import (
     with_unique_labels,
 )
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
-from vocabtrim_core.serving.engines.http import STALL_SECONDS, EngineHttp, checked_url
+from vocabtrim_core.serving.engines.http import STALL_SECONDS, EngineHttp
 from vocabtrim_core.serving.engines.identify import CLIENTS, connect
 from vocabtrim_core.serving.engines.repeated import RepeatedAnswers
 from vocabtrim_core.serving.engines.served import Served, Value, differences, shared_arguments
+from vocabtrim_core.serving.engines.wire import checked_url
 from vocabtrim_core.serving.measurement import Answer, Configuration, Counted
 from vocabtrim_core.wording import listed
 

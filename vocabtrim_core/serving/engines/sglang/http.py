@@ -15,9 +15,10 @@ from typing import Any, ClassVar
 import msgspec
 
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
-from vocabtrim_core.serving.engines.http import POLL_SECONDS, EngineHttp, short
+from vocabtrim_core.serving.engines.http import POLL_SECONDS, EngineHttp
 from vocabtrim_core.serving.engines.served import Served
 from vocabtrim_core.serving.engines.sglang import server_info
+from vocabtrim_core.serving.engines.wire import short
 from vocabtrim_core.serving.measurement import Answer
 
 FLUSH_SECONDS = 60.0  # the longest wait for other requests of a server

@@ -17,8 +17,9 @@ import msgspec
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.engines import counters
 from vocabtrim_core.serving.engines.counters import Counters
-from vocabtrim_core.serving.engines.http import EngineHttp, short
+from vocabtrim_core.serving.engines.http import EngineHttp
 from vocabtrim_core.serving.engines.served import Served, Value
+from vocabtrim_core.serving.engines.wire import short
 from vocabtrim_core.serving.measurement import Answer
 
 CONFIG = "/server_info?config_format=json"  # in development mode only

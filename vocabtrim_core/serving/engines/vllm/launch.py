@@ -112,7 +112,7 @@ class VllmLauncher(Launched):
         line += ["--model", self.target, "--served-model-name", "target"]
         line += ["--host", HOST, "--port", str(port), "--dtype", self._dtype]
         line += ["--max-model-len", str(self.context), "--max-num-seqs", str(at_once)]
-        line += ["--seed", str(self._seed), "--per-request-spec-decode-metrics", "detailed"]
+        line += ["--seed", str(self._seed)]
         if self._gpus:
             line += ["--gpu-memory-utilization", f"{self._mem_fraction:g}"]
         else:
@@ -120,6 +120,7 @@ class VllmLauncher(Launched):
         if c.draft:
             drafting = {"method": "eagle3", "model": c.draft, "num_speculative_tokens": c.steps}
             line += ["--speculative-config", json.dumps(drafting)]
+            line += ["--per-request-spec-decode-metrics", "detailed"]  # refused without a draft
         return [*line, *self._extra]
 
     def explain(self, error: str) -> str:
@@ -129,7 +130,7 @@ class VllmLauncher(Launched):
                 "vLLM refuses a draft of all V tokens with a mapping (d2t and t2d); export it "
                 "again, or trim it with `slice`, which leaves the mapping out."
             )
-        if "per-request-spec-decode-metrics" in error:
+        if "unrecognized arguments" in error and "per-request-spec-decode-metrics" in error:
             return f"{self.label} is too old: 0.32 or newer is needed to count acceptance."
         return error
 

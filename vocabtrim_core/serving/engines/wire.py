@@ -1,0 +1,97 @@
+"""What goes over the wire: addresses, events, and what a reply holds in words."""
+
+from __future__ import annotations
+
+import functools
+import ssl
+import threading
+from collections.abc import Iterator
+
+import httpx
+
+from vocabtrim_core.errors import InputError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class StoppedError(Exception):
+    """Another request failed, or the user asked to stop."""
+
+
+def checked_url(url: str) -> str:
+    """Check the URL of a server.
+
+    Args:
+        url: The URL, with http or https.
+
+    Returns:
+        The URL without a final slash or /v1.
+
+    Raises:
+        InputError: It is no http(s) URL, or holds a password or a query.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise InputError(f"{url!r} is no URL; give one such as http://gpu-host:30000.") from error
+    if parsed.userinfo or parsed.query:
+        raise InputError(
+            f"The URL of {parsed.host} must not hold a password or a query, since it is written "
+            "into results; put the key into a variable (see --header)."
+        )
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise InputError(f"{url!r} is no http(s) URL; give one such as http://gpu-host:30000.")
+    return str(parsed).rstrip("/").removesuffix("/v1")
+
+
+@functools.cache
+def certificates() -> ssl.SSLContext:
+    """The certificates, read once for all clients."""
+    return httpx.create_ssl_context()
+
+
+def events_of(reply: httpx.Response, stop: threading.Event) -> Iterator[bytes]:
+    """Read the data of each server-sent event.
+
+    Args:
+        reply: The reply, as a stream.
+        stop: Set when the answer is no longer needed; StoppedError is raised then.
+
+    Yields:
+        The data, without "data:".
+    """
+    incomplete = b""
+    for piece in reply.iter_bytes():
+        if stop.is_set():
+            raise StoppedError
+        *events, incomplete = (incomplete + piece).split(b"\n\n")
+        for event in events:
+            if event.startswith(b"data:"):
+                yield event[5:].strip()
+
+
+def kind_of(reply: httpx.Response) -> str:
+    """Describe the content of a reply.
+
+    Args:
+        reply: The reply.
+
+    Returns:
+        "an HTML page", its text in quotes, shortened, or "nothing".
+    """
+    text = reply.text.strip()
+    if "html" in reply.headers.get("content-type", "") or text[:1] == "<":
+        return "an HTML page"
+    return f"{short(text)!r}" if text else "nothing"
+
+
+def short(text: str) -> str:
+    """Shorten a text for a message.
+
+    Args:
+        text: The text.
+
+    Returns:
+        At most 200 characters of it, in one line, without a final stop.
+    """
+    return " ".join(text.split())[:200].rstrip(".")
