@@ -13,6 +13,7 @@ FIELDS = {
     "--across-engines": "Compare different engines",
     "--accumulation": "Accumulation",
     "--answer-tokens": "Tokens per answer",
+    "--answers": "Questions to ask it first",
     "--api": "It speaks",
     "--batch-size": "Batch",
     "--compact-teacher": "Less memory for the target's logits",

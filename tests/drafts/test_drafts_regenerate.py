@@ -314,7 +314,7 @@ def test_command_regenerates(small, small_corpus, server, tmp_path, capsys) -> N
     assert main([*base, "--by", server.url, "--out", str(out)]) == 0
     assert json.loads(capsys.readouterr().out)["conversations"] == 5
     for wrong, sentence in (
-        (["--by", "somebody", "--out", str(tmp_path / "a.jsonl")], "local or from"),
+        (["--by", "somebody", "--out", str(tmp_path / "a.jsonl")], "an http(s) URL"),
         (["--temperature", "9", "--out", str(tmp_path / "a.jsonl")], "temperature"),
         (["--out", str(tmp_path / "a.txt")], "must end in .jsonl"),
     ):

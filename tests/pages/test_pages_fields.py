@@ -38,7 +38,7 @@ def texts(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             said = re.sub(r"`[^`]*`", "", node.value)
-            if id(node) not in docs and " " in said.strip() and not said.startswith("pip "):
+            if id(node) not in docs and " " in said.strip() and "pip install" not in said:
                 yield said
 
 

@@ -470,7 +470,7 @@ def test_every_setting_is_named_as_the_form_names_it(demo, talk, command):
         for w in getattr(app, kind)
     }
     # Other tabs, another kind of target, nothing counted, no other trainer.
-    elsewhere = {"--concurrency", "--api", "--target", "--counts", "--trainer"}
+    elsewhere = {"--concurrency", "--api", "--target", "--counts", "--trainer", "--interpreter"}
     missing = {FIELDS[f] for f in flags & FIELDS.keys() - elsewhere} - labels
     assert not missing
 

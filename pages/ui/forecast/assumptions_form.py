@@ -5,23 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from pages.ui import eval_sets
-from pages.ui.forecast import measurement_form, timing_form
+from pages.ui.forecast import length_form, measurement_form, timing_form
 from pages.ui.format import plain
 from pages.ui.session import session
 from pages.ui.widgets import drop_stale, linked
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
-from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.codec import to_argv
-from vocabtrim_core.forecast.acceptance import MAX_DEPTH
 from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.cycle_times import cycle_times
 from vocabtrim_core.forecast.devices import HARDWARE
-from vocabtrim_core.forecast.inputs import PAPER_DEPTH, paper_length
 from vocabtrim_core.forecast.retraining import AUTO, RETRAININGS
 from vocabtrim_core.forecast.settings import NO_FORECAST, ForecastSettings
 from vocabtrim_core.serving.calibration import Calibration
@@ -83,10 +79,6 @@ class Assumed:
         return [*argv, *to_argv(self.settings)]
 
 
-def _depth_moved() -> None:
-    session.tau = round(paper_length(session.depth), 2)
-
-
 def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
     """Draw the controls; None while a measurement still has to be chosen.
 
@@ -97,8 +89,8 @@ def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
     source = st.selectbox("Cycle time from", SOURCES, **linked("timing"))
     if source == MEASURED:
         return _from_measurement(stored, vocab_size)
-    depth = _depth()
-    full_length = _full_length(depth)
+    depth = length_form.depth()
+    full_length = length_form.full_length(depth)
     served = _served(stored)
     training = _training()
     if source == SHEET:
@@ -112,35 +104,11 @@ def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
         how = {"cycles": timing_form.points(vocab_size, depth)}
     if source in (SHEET, ONE_RUN):
         how["head_format"] = timing_form.head_format()
-    measured = tuple(_measured(vocab_size).items())
-    how |= _of_opened(depth, full_length)
+    measured = tuple(length_form.measured(vocab_size).items())
+    how |= length_form.of_opened(depth, full_length)
     how = {"full_length": full_length, **how}
     settings = ForecastSettings(depth=depth, measured=measured, training=training, **how)
     return Assumed(served, settings)
-
-
-def _of_opened(depth: int, full_length: float | None) -> dict[str, Any]:
-    """What only an opened choice says of the full draft, as long as its depth and length stand."""
-    opened = session.opened_forecast
-    if opened is None or opened.depth != depth or full_length is None:
-        return {}
-    if abs((opened.full_length or 0.0) - full_length) > 0.006:
-        return {}
-    if opened.rates:
-        shares = ", ".join(f"{rate:.2f}" for rate in opened.rates)
-        st.caption(f"Acceptance per position, from the opened choice: {shares}.")
-    if opened.full_range:
-        least, most = opened.full_range
-        st.caption(
-            f"The opened choice takes the length with all tokens to be {full_length:.2f}, between "
-            f"{least:.2f} and {most:.2f}."
-        )
-    return {
-        "full_length": opened.full_length,
-        "rates": opened.rates,
-        "full_range": opened.full_range,
-        "length_noise": opened.length_noise,
-    }
 
 
 def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
@@ -148,9 +116,9 @@ def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
     calibrated = measurement_form.choose(vocab_size)
     if calibrated is None:
         return None
-    depth = calibrated.steps or _depth()
+    depth = calibrated.steps or length_form.depth()
     served = _served(stored)
-    measured = tuple((calibrated.lengths | _measured(vocab_size)).items())
+    measured = tuple((calibrated.lengths | length_form.measured(vocab_size)).items())
     cycles = tuple((p.k, p.cycle.mean) for p in calibrated.points)
     settings = ForecastSettings(
         calibrated.lengths.get(vocab_size),
@@ -163,37 +131,6 @@ def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
         length_noise=calibrated.length_noise,
     )
     return Assumed(served, settings, calibrated)
-
-
-def _depth() -> int:
-    return st.slider(
-        "Draft depth K",
-        1,
-        MAX_DEPTH,
-        PAPER_DEPTH,
-        **linked("depth"),
-        on_change=_depth_moved,
-        help="Tokens drafted per verification. The paper's cycle times and lengths imply 3.",
-    )
-
-
-def _full_length(depth: int) -> float | None:
-    start = round(paper_length(depth), 2)
-    current = session.tau
-    if current is not None and not 1 <= current <= depth + 1:
-        session.tau = start
-    value = st.slider(
-        "Acceptance length with all tokens",
-        1.0,
-        float(depth + 1),
-        start,
-        0.01,
-        **linked("tau"),
-        help="Tokens per verification of the full-vocabulary draft, the "
-        "target's own included. Left at the start, the paper's on MT-Bench (2.89 at depth 3), it "
-        "is an assumption, and the band holds the paper's other tasks too.",
-    )
-    return None if value == start else value
 
 
 def _served(stored: StoredCounts) -> tuple[StoredCounts, ...]:
@@ -225,30 +162,3 @@ def _training() -> str:
         help="Training the draft again for k tokens changes its acceptance. Unless chosen, a draft "
         "trained on the counted set serves such text, and any other set is other text.",
     )
-
-
-def _measured(vocab_size: int) -> dict[int, float]:
-    """Acceptance lengths the user measured at some k; they narrow the interval."""
-    opened = session.opened_forecast.measured if session.opened_forecast else ()
-    with st.expander("Measured acceptance lengths"):
-        st.caption("Of trained drafts at some k. They narrow the interval around it.")
-        rows = st.data_editor(
-            pd.DataFrame(
-                {
-                    "k": pd.Series([k for k, _ in opened], dtype="Int64"),
-                    "Length": pd.Series([length for _, length in opened], dtype="float"),
-                }
-            ),
-            num_rows="dynamic",
-            hide_index=True,
-            key="measured_rows",
-            column_config={
-                "k": st.column_config.NumberColumn(
-                    "Size k", min_value=1, max_value=vocab_size, step=1
-                ),
-                "Length": st.column_config.NumberColumn("Acceptance length", min_value=1.0),
-            },
-        ).dropna()
-    if rows["k"].duplicated().any():
-        raise InputError("A size k is given twice among the measured acceptance lengths.")
-    return {int(k): float(length) for k, length in zip(rows["k"], rows["Length"], strict=True)}

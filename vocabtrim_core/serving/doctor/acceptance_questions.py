@@ -8,7 +8,7 @@ from vocabtrim_core.serving.engine_reports import llama_cpp, sglang
 from vocabtrim_core.serving.engine_reports.report import DraftCounts, EngineReport
 from vocabtrim_core.wording import listed
 
-MORE = "Let it answer more: --answers 8 asks it a few questions, or wait for its own traffic."
+MORE = "Let it answer more: --answers asks it a few questions, or wait for its own traffic."
 NOTHING = "Nothing is drafted."
 WRONG = (
     "Look at the answers about head and layers; else the draft is of another target, its weights "
@@ -95,9 +95,9 @@ def shape(report: EngineReport, random: RandomDraft) -> Finding:
     if report.steps == 1 or len(reached) == 1:
         return Finding(key, question, "yes", "Only one token is drafted at a time.")
     if not reached:
-        remedy = "Use --answers 8." if report.engine == sglang.NAME else "Give the URL too."
+        remedy = "Use --answers." if report.engine == sglang.NAME else "Give the URL too."
         if report.engine == llama_cpp.NAME:
-            remedy = "Start it with --metrics and give its URL."
+            remedy = "Start it with `--metrics` and give its URL."
         reason = f"{report.engine} does not count by position here."
         return Finding(key, question, "unknown", reason, remedy)
     before = (n, *reached)
@@ -159,7 +159,7 @@ def within(report: EngineReport) -> Finding:
             f"A chain of {steps} drafted tokens is verified with {steps + 1}, but it is set to "
             f"{report.draft_tokens}."
         )
-        remedy = f"Set --speculative-num-draft-tokens {steps + 1}."
+        remedy = f"Set `--speculative-num-draft-tokens` to {steps + 1}."
         return Finding(key, question, "no", reason, remedy, fault=True)
     if length is None or not steps:
         missing = "K" if length is not None else "the acceptance length"

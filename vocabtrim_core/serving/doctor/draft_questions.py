@@ -19,7 +19,7 @@ START = {
 TELLS = {
     vllm.NAME: "Start it with VLLM_SERVER_DEV_MODE=1, or give its log.",
     sglang.NAME: "Give the log from its start on.",
-    llama_cpp.NAME: "Start it with --slots and --metrics, or give its log.",
+    llama_cpp.NAME: "Start it with `--slots` and `--metrics`, or give its log.",
 }
 AGAIN = "Export the draft again (`slice`, or `export` with the format of the engine)."
 CLEAR = 10  # steps of rounding by which the two sizes must differ

@@ -92,7 +92,7 @@ def from_bodies(url: str, bodies: Mapping[str, Any], metrics: Metrics) -> Engine
         vocab_size=int(meta["n_vocab"]) if isinstance(meta.get("n_vocab"), int) else None,
         prefix_cache=True if cached else None,
         counts=sums if drafted or any(flags) else None,
-        notes=() if metrics.samples else ("It has no /metrics; start it with --metrics.",),
+        notes=() if metrics.samples else ("It has no /metrics; start it with `--metrics`.",),
     )
 
 

@@ -95,7 +95,7 @@ def from_bodies(url: str, bodies: Mapping[str, Any], metrics: Metrics) -> Engine
         mean_length=float(mean) if mean else None,
         notes=()
         if metrics.samples
-        else ("It does not count at /metrics; start it with --enable-metrics.",),
+        else ("It does not count at /metrics; start it with `--enable-metrics`.",),
     )
 
 

@@ -32,7 +32,7 @@ from vocabtrim_core.serving.measurement import Run
 TITLE = "AIPerf"
 SILENT = (
     "This run has no acceptance: the server told none with its answers (for vLLM, "
-    "--per-request-spec-decode-metrics summary)."
+    "`--per-request-spec-decode-metrics summary`)."
 )
 
 
