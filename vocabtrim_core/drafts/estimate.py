@@ -125,7 +125,7 @@ def estimate(
     memory = {k: speed.memory for k, speed in speeds.items()}
     free = free_for(setting.trainer, deployment.device)
     length = setting.recipe.max_length or 0
-    source: Source = next((speed.source for speed in speeds.values()), "shapes")
+    sources: list[Source] = [speed.source for speed in speeds.values()]
     return Estimate(
         conversations=conversations,
         tokens=tokens,
@@ -136,7 +136,7 @@ def estimate(
         capture_seconds=_capture_seconds(setting, tokens, max_tokens, held_out),
         train_seconds=seconds,
         device=(setting.trainer.devices or ("cpu",))[0] if deployment.device == "cuda" else "cpu",
-        source=source,
+        source=sources[0] if sources else "shapes",
         memory_bytes=memory,
         free_memory=free,
         memory_problem=memory_problem(memory, free, plan, length),
