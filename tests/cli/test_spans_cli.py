@@ -258,3 +258,18 @@ def test_sets_whose_turns_end_elsewhere_neither_merge_nor_compare(make_counts, t
         code, _, err = cli(*argv)
         assert code == 2
         assert "span end is" in err
+
+
+def test_a_text_that_the_trainer_writes_otherwise_is_said(spans, tmp_path):
+    """Arguments that are no JSON: SpecForge replaces them by an empty object."""
+    function = {"name": "python", "arguments": "print(1)"}
+    call = {"role": "assistant", "content": None, "tool_calls": [{**CALL, "function": function}]}
+    found = spans("--data", str(rows(tmp_path / "rows.jsonl", [RICH[0], call, *RICH[2:]])))
+    (conversation,) = found["conversations"]
+    assert "print(1)" in texts(conversation)[0]
+    assert "print(1)" not in texts(conversation["specforge"])[0]
+    said = " ".join(sentence for group in found["differences"] for sentence in group["said"])
+    assert "SpecForge writes" in said
+    assert "print(1)" in said
+    same = spans("--data", str(rows(tmp_path / "same.jsonl", PLAIN)))
+    assert not same["differences"]

@@ -10,6 +10,7 @@ is imported.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -247,6 +248,8 @@ def compare_loss(
                     *notes,
                     "Names and ids of tool results are not given to the chat template.",
                 )
+            if text != reading.text and not notes:
+                notes = (_other_text(text, reading.text),)
         except InputError as error:
             notes = (str(error),)
     masks = _differences(reading.text, reading.spans, entry)
@@ -287,6 +290,16 @@ def _lacks_names(
     plain = [{k: v for k, v in m.items() if k not in dropped} for m in messages]
     chat, _ = parser_messages(plain, BY_NAME["qwen3-thinking"])  # a parser that keeps them
     return template.render(chat, tools) != text
+
+
+def _other_text(trained_text: str, counted_text: str) -> str:
+    """The sentence for two texts of a conversation, with the place where they part."""
+    pairs = enumerate(itertools.zip_longest(trained_text, counted_text))
+    at = next(i for i, (one, other) in pairs if one != other)
+    trained_part, counted_part = (
+        _code(text[max(0, at - SHOWN // 4) :][:SHOWN]) for text in (trained_text, counted_text)
+    )
+    return f"SpecForge writes {trained_part} where the text that counts has {counted_part}."
 
 
 def _differences(text: str, counted: Sequence[Span], entry: SpecForgeTemplate) -> list[str]:
