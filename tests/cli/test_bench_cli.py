@@ -156,7 +156,7 @@ def test_what_was_stopped_goes_on(models, run, monkeypatch) -> None:
         (["--target", "TARGET", "--prompts", "ASKED", "--max-new-tokens", "0"], "at least 1"),
         (["--target", "TARGET", "--prompts", "ASKED", "--warm-up", "-1"], "not be negative"),
         (["--target", "TARGET", "--prompts", "gsm9k"], "or name a benchmark"),
-        (["--target", "demo"], "There is no demo target"),
+        (["--target", "demo"], "There is no target demo any more"),
         (["--target", "TARGET", "--engine", "launch"], "There is no NVIDIA GPU here"),
         (["--url", "http://x:1", "--header", "X=UNSET_FOR_SURE"], "UNSET_FOR_SURE is not set"),
         (["--url", "http://u:p@x:1"], "must not hold a password"),

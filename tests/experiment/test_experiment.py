@@ -38,6 +38,7 @@ RESULTS = {
                 ("1,500", 1500, 1.49, 38.0),
             )
         ],
+        "unpaid": [],
         "verdicts": ["1,500 is faster."],
         "fastest": [],
         "notes": [],

@@ -101,6 +101,7 @@ def _text(result: Result) -> str:
     lines = [
         table([("stage", "seconds"), *times]),
         table([(*head, *(f"over {base}" for base in bases)), *rows]),
+        *result["unpaid"],
         *result["verdicts"],
         *result["fastest"],
         *result["notes"],

@@ -21,7 +21,8 @@ def outcome(experiment: Experiment) -> dict[str, Any]:
         JSON values: 'key', 'settings', 'stages' (title, seconds and command of each), 'seconds',
         and of the finished stages: 'counts', 'k_star', 'run', 'measurement', 'drafts' (one row per
         configuration: k, coverage and held-out acceptance length of its training, and measured
-        acceptance length, tokens per second and gains), 'verdicts', 'fastest', 'notes'.
+        acceptance length, tokens per second and gains), 'unpaid', 'verdicts', 'fastest' and 'notes',
+        as `bench` gives them.
     """
     results = experiment.results
     measured = results.get(MEASURE, {})
@@ -45,7 +46,7 @@ def outcome(experiment: Experiment) -> dict[str, Any]:
         "run": results.get(TRAIN, {}).get("run"),
         "measurement": measured.get("key"),
         "drafts": [_row(row, trained.get(row["k"], {})) for row in measured.get("rows", ())],
-        **{name: measured.get(name, []) for name in ("verdicts", "fastest", "notes")},
+        **{name: measured.get(name, []) for name in ("unpaid", "verdicts", "fastest", "notes")},
     }
 
 

@@ -144,7 +144,7 @@ def _outcome(experiment: Experiment) -> None:
 
 
 def _measured(result: dict[str, Any]) -> None:
-    for sentence in (*result["fastest"][:1], *result["verdicts"][:1]):
+    for sentence in (*result["unpaid"], *result["verdicts"]):
         st.markdown(f"**{plain(sentence)}**")
     try:
         measurement = measurements.find(result["measurement"])

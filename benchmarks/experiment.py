@@ -1,0 +1,116 @@
+"""The experiment as a user runs it: from nothing to drafts that were measured, with its raw rows.
+
+    python benchmarks/experiment.py [--home DIR] [--name NAME] [OPTIONS OF `experiment`]
+
+In an empty workspace, unless --home names one, where a stopped experiment goes on. Writes
+benchmarks/results/experiment_<NAME>.json and .md; NAME is the engine, unless it is given. The JSON
+holds the whole measurement: every run, every prompt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import write_report
+from vocabtrim_core.machine import cores
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def command(home: str, *argv: str) -> dict[str, Any]:
+    """The result of a command in a workspace."""
+    done = subprocess.run(
+        [sys.executable, "-m", "vocabtrim_core", *argv, "--json"],
+        cwd=ROOT,
+        env={**os.environ, "VOCABTRIM_HOME": home},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    result = json.loads(done.stdout)
+    if done.returncode:
+        raise SystemExit(f"{argv[0]}: {result['error']}")
+    return result
+
+
+def interval(value: dict[str, Any] | None, digits: int) -> str:
+    """A mean with half of its interval."""
+    if value is None:
+        return ""
+    half = "" if value["half"] is None else f" ± {value['half']:.{digits}f}"
+    return f"{value['mean']:.{digits}f}{half}"
+
+
+def gain(draft: dict[str, Any], base: str) -> str:
+    """The throughput of a draft against a baseline, in percent, with half of its interval."""
+    if base not in draft["ratios"]:
+        return ""
+    comparison = draft["ratios"][base]
+    ratio = comparison["ratio"]
+    half = "" if ratio["half"] is None else f" ± {100 * ratio['half']:.1f}"
+    doubt = "" if comparison["distinguishable"] else " (may be chance)"
+    return f"{100 * ratio['mean'] - 100:+.1f} %{half}{doubt}"
+
+
+def rows(result: dict[str, Any]) -> list[dict[str, object]]:
+    """Stages with their times, then drafts with what was measured."""
+    stages: list[dict[str, object]] = [
+        {"stage": stage["title"], "s": round(stage["seconds"]), "command": f"`{stage['command']}`"}
+        for stage in result["stages"]
+    ]
+    stages.append({"stage": "all", "s": round(result["seconds"]), "command": ""})
+    bases = list(dict.fromkeys(base for draft in result["drafts"] for base in draft["ratios"]))
+    drafts: list[dict[str, object]] = [
+        {
+            "draft": draft["label"],
+            "coverage": "" if draft["coverage"] is None else f"{draft['coverage']:.2%}",
+            "held-out acceptance length": round(draft["held_out_length"] or 0, 3) or "",
+            "acceptance length": round(draft["acceptance_length"] or 0, 3) or "",
+            "accepted by position": ", ".join(
+                f"{share:.2f}" for share in draft["position_acceptance"]
+            ),
+            "tokens/s": interval(draft["throughput"], 1),
+            **{f"over {base}": gain(draft, base) for base in bases},
+        }
+        for draft in result["drafts"]
+    ]
+    return [*stages, *drafts]
+
+
+def main() -> None:
+    """Run the experiment and write its results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], add_help=False)
+    parser.add_argument("--home")
+    parser.add_argument("--name")
+    arguments, options = parser.parse_known_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        home = arguments.home or scratch
+        result = command(home, "experiment", *options)
+        measurement = next(Path(home).rglob(f"{result['measurement']}.json"))
+        raw = json.loads(measurement.read_bytes())
+    engine = result["settings"]["engine"]
+    sys.argv[1:] = [*(["--name", arguments.name] if arguments.name else []), *options]
+    sentences = [*result["unpaid"], *result["verdicts"], *result["fastest"], *result["notes"]]
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    note = (
+        f"{raw['engine']}; target {raw['target']}; k* of its own answers: {result['k_star']:,}. "
+        f"Load averages of the machine at the end ({cores()} cores): {load}.\n\n"
+        + "\n".join(f"- {sentence}" for sentence in sentences)
+    )
+    write_report(
+        f"experiment_{(arguments.name or engine).replace('.', '_')}",
+        f"From prompts to measured drafts: {raw['target']} on {engine}",
+        rows(result),
+        note,
+        measurement=raw,
+    )
+
+
+if __name__ == "__main__":
+    main()
