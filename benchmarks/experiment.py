@@ -69,7 +69,7 @@ def rows(result: dict[str, Any]) -> list[dict[str, object]]:
     drafts: list[dict[str, object]] = [
         {
             "draft": draft["label"],
-            "coverage": "" if draft["coverage"] is None else f"{draft['coverage']:.2%}",
+            "held-out coverage": "" if draft["coverage"] is None else f"{draft['coverage']:.2%}",
             "held-out acceptance length": round(draft["held_out_length"] or 0, 3) or "",
             "acceptance length": round(draft["acceptance_length"] or 0, 3) or "",
             "accepted by position": ", ".join(

@@ -532,7 +532,7 @@ def test_the_target_answers_and_k_is_compared(demo, talk, started):
     write_job(argv, result={"out": str(out), "alignment": found})
     app.run()
     assert metrics(app)["k* on its own answers"] == "200"
-    assert metrics(app)["Covered of what it says"] == "97.0%"
+    assert metrics(app)["Coverage of its answers"] == "97.0%"
     assert "2 prompts without an answer" in words(app)
     assert EARLIER in words(app)
 

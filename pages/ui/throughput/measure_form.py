@@ -43,7 +43,7 @@ def can_measure() -> bool:
 def form() -> MeasurementRequest | None:
     """Draw the choices and the button that measures; None where nothing can be started."""
     kind = st.selectbox(
-        "Attached to", list(ATTACHED), **persisted("attached"), format_func=ATTACHED.__getitem__
+        "Engine", list(ATTACHED), **persisted("attached"), format_func=ATTACHED.__getitem__
     )
     st.caption(ABOUT[kind])
     if kind == IMPORT:
@@ -61,7 +61,7 @@ def search(draw: Callable[[EngineChoice], list[str]]) -> tuple[list[str], Engine
         draw: draws what is searched and returns its arguments.
     """
     kind = st.selectbox(
-        "Attached to",
+        "Engine",
         [kind for kind in ATTACHED if kind not in (SERVERS, IMPORT)],
         **persisted("tune_attached"),
         format_func=ATTACHED.__getitem__,

@@ -127,7 +127,7 @@ def _compared(comparison: dict) -> None:
         help=f"{comparison['tokens_regenerated']:,} tokens counted",
     )
     c.metric(
-        "Covered of what it says",
+        "Coverage of its answers",
         percent(comparison["coverage_of_regenerated"]),
         help="By the vocabulary chosen on the original.",
     )

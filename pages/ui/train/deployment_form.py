@@ -102,7 +102,7 @@ def trainer_words(trainer: Trainer | None) -> str:
         trainer: the environment that trains.
     """
     if trainer is None:
-        return "What trains is not known yet."
+        return "Detecting the training environment."
     where = ", ".join(plain(name) for name in trainer.devices) or "CPU"
     packages = ", ".join(
         f"{name} {trainer.versions[name]}"

@@ -56,7 +56,7 @@ def choose(bundled: bool) -> Options:
         name = st.text_input(
             "Name of the run", **persisted("train_name"), placeholder="from its settings"
         ).strip()
-    with st.expander("The target's own answers first", icon=":material/autorenew:"):
+    with st.expander("Regenerate answers with the target", icon=":material/autorenew:"):
         argv += _answers()
     with st.expander("GPU and cluster", icon=":material/memory:"):
         deployment, where = deployment_form.where()

@@ -77,7 +77,7 @@ def choose(chosen: ChosenTarget, corpus: TrainingCorpus) -> Sizes:
     )
     left, right = st.columns(2, gap="small")
     own_sizes = left.text_input(
-        "Sizes of your own", **persisted("train_more"), placeholder="8,000  2,048"
+        "Custom sizes", **persisted("train_more"), placeholder="8,000  2,048"
     )
     path = right.text_input(
         "A vocabulary file",
