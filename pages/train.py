@@ -39,9 +39,7 @@ heading("Train", "Teach a draft to propose the tokens you keep, and see what eac
 if session.train_view is None:
     busy = any(job.active for name in run_view.names() for job in cost_view.of_run(name))
     failed = run_view.failure()
-    session.train_view = (
-        "Runs" if busy or failed else "Set up" if run_view.names() else "Experiment"
-    )
+    session.train_view = "Runs" if busy or failed else "Experiment"
     if failed and not busy:
         session.train_run = failed[0]
 panels = {
