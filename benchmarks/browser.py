@@ -34,7 +34,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    home: Path, seconds: float = 180, script: str = "app.py", **environment: str
+    home: Path, seconds: float = 60, script: str = "app.py", **environment: str
 ) -> Iterator[str]:
     """The app's address while the block runs, over the workspace `home`."""
     port = free_port()

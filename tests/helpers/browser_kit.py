@@ -15,7 +15,7 @@ pytest.importorskip("playwright")
 from benchmarks.browser import CHROMIUM, chromium
 
 SCREENSHOTS = TESTS / "screenshots"  # git ignores it
-PATIENCE = 300_000  # ms, until a wait is given up: a busy machine is slow, not broken
+PATIENCE = 60_000  # ms, until a wait is given up: a busy machine is slow, not broken
 NEEDS_BROWSER = [
     pytest.mark.browser,
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium at /usr/bin/chromium"),
@@ -60,8 +60,12 @@ def tab(context) -> Iterator:
 
 
 def settled(page) -> None:
-    """Until Streamlit says that the page's script has run to its end and all is drawn."""
+    """Until Streamlit says that the page's script has run to its end and all is drawn.
+
+    In place of a widget whose code is still being loaded it draws a grey box.
+    """
     page.locator(AT_REST).wait_for(state="attached")
+    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
     page.evaluate(
         "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
     )
