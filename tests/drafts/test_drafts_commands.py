@@ -86,7 +86,7 @@ def test_capture_twice_is_one_capture(call, small, small_corpus) -> None:
         ({"--learning-rate": "0"}, "learning rate"),
         ({"--name": "../up"}, "cannot be named"),
         ({"--processes": "2"}, "Several processes need GPUs"),
-        ({"--regenerate": "somebody"}, "local or from an http"),
+        ({"--regenerate": "somebody"}, "an http(s) URL"),
     ],
 )
 def test_bad_input_is_one_sentence(

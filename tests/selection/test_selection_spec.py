@@ -156,7 +156,7 @@ def specs(draw, counts, served):
         own=own,
         mix=draw(mixes),
         on=draw(st.none() | st.lists(st.sampled_from(keys), max_size=2).map(tuple)),
-        served=draw(st.sampled_from(["", served.key])),
+        served=draw(st.sampled_from([(), (served.key,)])),
     )
 
 
