@@ -1,10 +1,12 @@
 """The experiment as a user runs it: from nothing to drafts that were measured, with its raw rows.
 
-    python benchmarks/experiment.py [--home DIR] [--name NAME] [OPTIONS OF `experiment`]
+    python -m benchmarks.experiment [--home DIR] [--name NAME] [--also ENGINE [--program NAME]]
+                                    [OPTIONS OF `experiment`]
 
 In an empty workspace, unless --home names one, where a stopped experiment goes on. Writes
 benchmarks/results/experiment_<NAME>.json and .md; NAME is the engine, unless it is given. The JSON
-holds the whole measurement: every run, every prompt.
+holds the whole measurement: every run, every prompt. With --also the same drafts are measured on a
+second engine, with a results file of its own; --program names it, as `engine --add` stored it.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,20 +86,43 @@ def rows(result: dict[str, Any]) -> list[dict[str, object]]:
     return [*stages, *drafts]
 
 
-def main() -> None:
-    """Run the experiment and write its results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], add_help=False)
-    parser.add_argument("--home")
-    parser.add_argument("--name")
-    arguments, options = parser.parse_known_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        home = arguments.home or scratch
-        result = command(home, "experiment", *options)
-        measurement = next(Path(home).rglob(f"{result['measurement']}.json"))
-        raw = json.loads(measurement.read_bytes())
+def measured_on(home: str, result: dict[str, Any], engine: str, program: str) -> dict[str, Any]:
+    """The same drafts on another engine, as the outcome of an experiment."""
+    settings = result["settings"]
+    argv = ["bench", "--engine", engine, "--target", settings["target"], "--draft", result["run"]]
+    argv += ["--interpreter", program] if program else []
+    argv += ["--prompts", settings["unseen"], "--limit", str(settings["measured"])]
+    argv += ["--runs", str(settings["runs"]), "--max-new-tokens", str(settings["new_tokens"])]
+    argv += ["--steps", str(settings["draft_steps"])]
+    began = time.perf_counter()
+    measured = command(home, *argv)
+    seconds = time.perf_counter() - began
+    trained = {draft["k"]: draft for draft in result["drafts"]}
+    kept = ("coverage", "held_out_length")
+    drafts = [{**row, **{n: trained[row["k"]][n] for n in kept}} for row in measured["rows"]]
+    stage = {"title": "Drafts are measured", "seconds": seconds, "command": " ".join(argv)}
+    return {
+        **result,
+        "settings": {**settings, "engine": engine},
+        "seconds": seconds,
+        "stages": [stage],
+        "drafts": drafts,
+        "measurement": measured["key"],
+        **{name: measured[name] for name in ("unpaid", "verdicts", "fastest", "notes")},
+    }
+
+
+def report(home: str, result: dict[str, Any], name: str) -> None:
+    """Write the results of one engine."""
+    measurement = next(Path(home).rglob(f"{result['measurement']}.json"))
+    raw = json.loads(measurement.read_bytes())
     engine = result["settings"]["engine"]
-    sys.argv[1:] = [*(["--name", arguments.name] if arguments.name else []), *options]
-    sentences = [*result["unpaid"], *result["verdicts"], *result["fastest"], *result["notes"]]
+    sentences = [
+        *result["unpaid"],
+        *result["verdicts"],
+        *result["fastest"],
+        *result["notes"],
+    ]
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     note = (
         f"{raw['engine']}; target {raw['target']}; k* of its own answers: {result['k_star']:,}. "
@@ -104,12 +130,31 @@ def main() -> None:
         + "\n".join(f"- {sentence}" for sentence in sentences)
     )
     write_report(
-        f"experiment_{(arguments.name or engine).replace('.', '_')}",
+        f"experiment_{(name or engine).replace('.', '_')}",
         f"From prompts to measured drafts: {raw['target']} on {engine}",
         rows(result),
         note,
         measurement=raw,
     )
+
+
+def main() -> None:
+    """Run the experiment and write its results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], add_help=False)
+    parser.add_argument("--home")
+    parser.add_argument("--name", default="")
+    parser.add_argument("--also", default="", metavar="ENGINE")
+    parser.add_argument("--program", default="", metavar="NAME")
+    arguments, options = parser.parse_known_args()
+    shown = ["--also", arguments.also] if arguments.also else []
+    with tempfile.TemporaryDirectory() as scratch:
+        home = arguments.home or scratch
+        result = command(home, "experiment", *options)
+        sys.argv[1:] = options
+        report(home, result, arguments.name)
+        if arguments.also:
+            sys.argv[1:] = [*shown, *options]
+            report(home, measured_on(home, result, arguments.also, arguments.program), "")
 
 
 if __name__ == "__main__":

@@ -249,7 +249,9 @@ def function_of(source: str) -> library.Function:
     import ast
 
     functions: list = []
-    library._SourceReader("p", "m", source.splitlines(), functions, []).read(ast.parse(source).body, "")
+    library._SourceReader("p", "m", source.splitlines(), functions, []).read(
+        ast.parse(source).body, ""
+    )
     return functions[0]
 
 

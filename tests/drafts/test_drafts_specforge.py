@@ -19,7 +19,7 @@ from vocabtrim_core.drafts import training_env as trainer_
 from vocabtrim_core.drafts.evaluate_export import check_draft, evaluate_draft
 from vocabtrim_core.drafts.inspect_checkpoint import inspect_draft
 from vocabtrim_core.drafts.mapping_lock import keep_mapping
-from vocabtrim_core.drafts.plan import MAPPING, Deployment, TrainingPlan
+from vocabtrim_core.drafts.plan import MAPPING, SMALL_MAX_TOKENS, Deployment, TrainingPlan
 from vocabtrim_core.drafts.runs import list_runs, read_run
 from vocabtrim_core.drafts.specforge_run import SpecForgeRun
 from vocabtrim_core.drafts.target import trainer_folder
@@ -63,6 +63,8 @@ def trained(small, small_corpus, small_features):
         str(K),
         "--max-length",
         "128",
+        "--max-tokens",
+        str(SMALL_MAX_TOKENS),
         "--held-out",
         "0.2",
         "--device",
