@@ -72,7 +72,7 @@ def rows(result: dict[str, Any]) -> list[dict[str, object]]:
     drafts: list[dict[str, object]] = [
         {
             "draft": draft["label"],
-            "held-out coverage": "" if draft["coverage"] is None else f"{draft['coverage']:.2%}",
+            "coverage, in sample": "" if draft["coverage"] is None else f"{draft['coverage']:.2%}",
             "held-out acceptance length": round(draft["held_out_length"] or 0, 3) or "",
             "acceptance length": round(draft["acceptance_length"] or 0, 3) or "",
             "accepted by position": ", ".join(
@@ -115,7 +115,8 @@ def measured_on(home: str, result: dict[str, Any], engine: str, program: str) ->
 def report(home: str, result: dict[str, Any], name: str) -> None:
     """Write the results of one engine."""
     measurement = next(Path(home).rglob(f"{result['measurement']}.json"))
-    raw = json.loads(measurement.read_bytes())
+    raw = json.loads(measurement.read_text("utf-8").replace(home, "WORKSPACE"))
+    result = json.loads(json.dumps(result).replace(home, "WORKSPACE"))
     engine = result["settings"]["engine"]
     sentences = [
         *result["unpaid"],

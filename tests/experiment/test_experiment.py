@@ -20,7 +20,7 @@ RESULTS = {
     "optimize": {"k": 1500, "vocab_size": 49_152},
     "train": {
         "run": "a-run",
-        "drafts": [{"k": 1500, "coverage_held_out": 0.97, "acceptance_length": 1.4}],
+        "drafts": [{"k": 1500, "coverage": 0.97, "acceptance_length": 1.4}],
     },
     "bench": {
         "key": "cd" * 8,

@@ -85,7 +85,7 @@ def _list(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 def _text(result: Result) -> str:
     bases = list(dict.fromkeys(base for row in result["drafts"] for base in row["ratios"]))
-    head = ("draft", "held-out coverage", "held-out length", "acceptance length", "tokens/s")
+    head = ("draft", "coverage, in sample", "held-out length", "acceptance length", "tokens/s")
     rows = [
         (
             row["label"],

@@ -20,7 +20,8 @@ def outcome(experiment: Experiment) -> dict[str, Any]:
     Returns:
         JSON values: 'key', 'settings', 'stages' (title, seconds and command of each), 'seconds',
         and of the finished stages: 'counts', 'k_star', 'run', 'measurement', 'drafts' (one row per
-        configuration: k, held-out coverage and acceptance length of its training, and measured
+        configuration: k, coverage of the answers that chose its tokens, held-out acceptance
+        length of its training, and measured
         acceptance length, tokens per second and gains), and 'unpaid', 'verdicts', 'fastest' and
         'notes', as `bench` gives them.
     """
@@ -55,7 +56,7 @@ def _row(measured: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, A
     return {
         "label": measured["label"],
         "k": measured["k"],
-        "coverage": trained.get("coverage_held_out"),
+        "coverage": trained.get("coverage"),
         "held_out_length": trained.get("acceptance_length"),
         "acceptance_length": measured["acceptance_length"],
         "position_acceptance": measured["position_acceptance"],

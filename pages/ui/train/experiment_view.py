@@ -178,7 +178,7 @@ def _rows(drafts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "Draft": draft["label"],
-            "Coverage, held out": "" if draft["coverage"] is None else percent(draft["coverage"]),
+            "Coverage, in sample": "" if draft["coverage"] is None else percent(draft["coverage"]),
             "Held-out acceptance length": draft["held_out_length"],
             "Measured acceptance length": draft["acceptance_length"],
             "Tokens/s": draft["throughput"] and draft["throughput"]["mean"],
