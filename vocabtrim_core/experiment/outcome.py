@@ -21,9 +21,8 @@ def outcome(experiment: Experiment) -> dict[str, Any]:
         JSON values: 'key', 'settings', 'stages' (title, seconds and command of each), 'seconds',
         and of the finished stages: 'counts', 'k_star', 'run', 'measurement', 'drafts' (one row per
         configuration: k, coverage of the answers that chose its tokens, held-out acceptance
-        length of its training, and measured
-        acceptance length, tokens per second and gains), and 'unpaid', 'verdicts', 'fastest' and
-        'notes', as `bench` gives them.
+        length of its training, and measured acceptance length, tokens per second and gains), and
+        'unpaid', 'verdicts', 'fastest' and 'notes', as `bench` gives them.
     """
     results = experiment.results
     measured = results.get(MEASURE, {})

@@ -48,7 +48,8 @@ class Launched(ABC):
         ready: float = READY_SECONDS,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        self.target, self.vocab_size = target, vocab_size
+        self.model, self.vocab_size = target, vocab_size
+        self.target = Path(target).name if Path(target).is_dir() else target
         self._stall, self._ready_seconds, self._check = stall, ready, check
         self._server: ServerProcess | None = None
         self._client: EngineHttp | None = None
@@ -141,7 +142,7 @@ class Launched(ABC):
         """
         self.close()
         if configuration.draft:
-            check_draft(configuration.draft, self.target)
+            check_draft(configuration.draft, self.model)
         port = free_port()
         argv = self.argv(configuration, concurrency, port)
         name = re.sub(r"[^a-z0-9]+", "-", configuration.label.lower()).strip("-") or "server"

@@ -233,7 +233,7 @@ class SglangLauncher(Launched):
 
     def argv(self, configuration: Configuration, at_once: int, port: int) -> list[str]:
         """See `Launched.argv`."""
-        return self._launch.argv(self.command, self.target, configuration, at_once, port)
+        return self._launch.argv(self.command, self.model, configuration, at_once, port)
 
 
 def require_gpu() -> tuple[hardware.Gpu, ...]:

@@ -109,7 +109,7 @@ class VllmLauncher(Launched):
         if c.draft and c.topk != 1:
             raise InputError(f"{c.label!r} drafts a tree; vLLM drafts chains only: topk 1.")
         line = [*self._program.command, "-m", "vllm.entrypoints.openai.api_server"]
-        line += ["--model", self.target, "--served-model-name", "target"]
+        line += ["--model", self.model, "--served-model-name", "target"]
         line += ["--host", HOST, "--port", str(port), "--dtype", self._dtype]
         line += ["--max-model-len", str(self.context), "--max-num-seqs", str(at_once)]
         line += ["--seed", str(self._seed)]
