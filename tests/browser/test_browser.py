@@ -22,12 +22,13 @@ from helpers.browser_kit import (
     browser,
     changed,
     overflow,
+    serving,
     settled,
     tab,
 )
 from helpers.real_data import new_home
 
-from benchmarks.browser import drag, serving, slider, thumb
+from benchmarks.browser import drag, slider, thumb
 from pages.ui.router import PAGES
 from vocabtrim_core import exports
 from vocabtrim_core.counts_store import list_counts
@@ -256,6 +257,9 @@ def test_pin_compare_undo_and_share(page, app, context):
     second = chosen(page)
     assert second != first
     page.get_by_role("button", name="Pin").click()
+    page.get_by_text(f"Pinned {second:,} on python-assistant").wait_for()
+    assert page.get_by_role("heading", name="Explore").is_visible()
+    page.screenshot(path=SCREENSHOTS / "pinned.png")
     page.get_by_role("tab", name="Pinned choices").click()
     wait_for(page, "Compared with")
     settled(page)

@@ -15,13 +15,14 @@ from helpers.browser_kit import (
     browser,
     changed,
     overflow,
+    serving,
     settled,
     tab,
 )
 from helpers.real_data import new_home
 from helpers.talks import talk
 
-from benchmarks.browser import serving, slider, thumb
+from benchmarks.browser import slider, thumb
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.selection.constrained import Problem, solve
 

@@ -15,12 +15,13 @@ from helpers.browser_kit import (
     another,
     browser,
     overflow,
+    serving,
     settled,
     tab,
 )
 from helpers.talks import zipf
 
-from benchmarks.browser import serving, slider
+from benchmarks.browser import slider
 from vocabtrim_core.counts_store import list_counts, save_counts
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.selection_spec.settings import Settings

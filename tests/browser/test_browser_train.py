@@ -16,12 +16,12 @@ from helpers.browser_kit import (
     another,
     browser,
     overflow,
+    serving,
     settled,
     tab,
 )
 from helpers.training_folders import SIZE, write_bundled_target, write_job, write_run, write_trainer
 
-from benchmarks.browser import serving
 from vocabtrim_core import workspace
 
 pytestmark = NEEDS_BROWSER
