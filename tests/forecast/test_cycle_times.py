@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.cycle_times import cycle_times
 from vocabtrim_core.forecast.devices import HARDWARE

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, order_free_ceiling
 from vocabtrim_core.forecast.decision import Served, decide
 from vocabtrim_core.forecast.decision_text import decision_text, gain_text

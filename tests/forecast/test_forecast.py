@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
+from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.break_even import break_even

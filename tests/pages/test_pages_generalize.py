@@ -27,7 +27,7 @@ from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import EARLIER_VERSION, TokenCounts
 from vocabtrim_core.counts_store import remove_counts, save_counts
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.exports import ExportContext, export
 from vocabtrim_core.forecast.cycle_times import cycle_times
 from vocabtrim_core.forecast.decision import Served, decide
