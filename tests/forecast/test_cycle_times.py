@@ -39,6 +39,8 @@ def at_rate(bytes_per_s: float) -> tuple[tuple[int, float], tuple[int, float]]:
         (((TRIMMED, 0.03), (FULL, 0.02)), "do not rise with k"),
         (((TRIMMED, 0.0149), (FULL, 0.0149 + 4e-5)), "faster than 8 devices of B200"),
         (((TRIMMED, 14.9), (FULL, 18.8)), "slower than any memory"),
+        (((32_000, 14.9), (FULL, 16.8)), "slower than any device here; give .* 0.0149 for 14.9 ms"),
+        (((FULL, 16.8),), "give seconds, such as 0.0168 for 16.8 ms"),
         (((FULL, 0.001),), "longer than the 1.00 ms measured for the whole cycle"),
     ],
 )
