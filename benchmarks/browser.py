@@ -34,9 +34,12 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    home: Path, seconds: float = 180, script: str = "app.py", **environment: str
+    home: Path, seconds: float = 60, script: str = "app.py", **environment: str
 ) -> Iterator[str]:
-    """The app's address while the block runs, over the workspace `home`."""
+    """The app's address while the block runs, over the workspace `home`.
+
+    It has `seconds` to start, and as many to stop.
+    """
     port = free_port()
     argv = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
     with (home / "server.log").open("wb") as log:
@@ -61,7 +64,10 @@ def serving(
             yield address
         finally:
             server.terminate()
-            server.wait(timeout=20)
+            try:
+                server.wait(timeout=seconds)
+            finally:
+                server.kill()  # does nothing to one that has ended
 
 
 @contextmanager

@@ -13,10 +13,10 @@ require_router()
 
 STORY = (
     "A speculative decoder lets a small draft model propose tokens that the large model checks. "
-    "With 128 thousand tokens to choose from, most of a draft step goes into its last layer, the "
-    "LM head; yet most text uses few of them. Keep the tokens your traffic uses and the draft gets "
-    "faster; drop too many and it misses. This app counts your conversations and finds the size "
-    "that balances both, exactly."
+    "Much of a draft step goes into its last layer, the LM head, which scores every token of the "
+    "target's vocabulary; yet most text uses few of them. Keep the tokens your traffic uses and "
+    "the draft gets faster; drop too many and it misses. This app counts your conversations and "
+    "finds the size that balances both, exactly."
 )
 
 

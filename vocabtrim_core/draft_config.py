@@ -21,6 +21,7 @@ from vocabtrim_core.layer_weights import (
     experts,
     feed_forward_width,
     head_shapes,
+    is_mixture,
     layer_weights,
 )
 from vocabtrim_core.model_config import ModelConfig, read_config
@@ -76,12 +77,13 @@ def architecture_from_config(
                 f"{', '.join(f'{w:,}' for w in sorted(widths))}; only layers alike are counted."
             )
         target = config.size("target_hidden_size")
+        mixed = any(is_mixture(config, layer) for layer in range(layers or 1))
         return DraftArchitecture(
             **shared,
             intermediate_size=widths.pop(),
             layers=layers or 1,
             target_hidden_size=None if target == hidden else target,
-            draft_experts=max(1, experts(config)),
+            draft_experts=max(1, experts(config)) if mixed else 1,
             latent=LatentAttention.of(config),
         )
     body = layer_weights(config)

@@ -59,15 +59,15 @@ def target_cache(config: ModelConfig) -> TargetCache | None:
     kinds = kinds if isinstance(kinds, list) and len(kinds) == layers else [None] * layers
     latent = LatentAttention.of(config)
     if latent is None:
-        _, groups, dim = head_shapes(config)
-        layer = 2 * groups * dim
+        shapes = head_shapes(config), head_shapes(config, whole=True)
+        layer, whole_layer = (2 * groups * dim * VALUE_BYTES for _, groups, dim in shapes)
     else:
-        layer = latent.key_value_rank + latent.rope_dim
-    layer *= VALUE_BYTES
+        layer = whole_layer = (latent.key_value_rank + latent.rope_dim) * VALUE_BYTES
     windowed, window = sum(kind in WINDOWED for kind in kinds), 0
     if windowed:
         names = ("sliding_window", "attention_chunk_size")
         window = next((size for n in names if (size := config.size(n, least=0))), 0)
         windowed = windowed if window else 0
-    whole = sum(kind in SOFTMAX for kind in kinds) - windowed
-    return TargetCache(whole * layer, windowed * layer, window)
+    whole = sum(kind == "full_attention" for kind in kinds)
+    other = sum(kind in SOFTMAX for kind in kinds) - windowed - whole
+    return TargetCache(whole * whole_layer + other * layer, windowed * layer, window)

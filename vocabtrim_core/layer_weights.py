@@ -7,6 +7,7 @@ are in memory.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vocabtrim_core.model_config import MOST_LAYERS, ModelConfig
@@ -14,7 +15,42 @@ from vocabtrim_core.model_config import MOST_LAYERS, ModelConfig
 # Two matrices, up and down, instead of three with a gate.
 UNGATED = ("falcon", "gpt2", "gpt_neox", "nemotron", "phi", "starcoder2")
 SOFTMAX = (None, "full_attention", "sliding_attention", "chunked_attention", "attention")
-GATED_QUERIES = ("qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text")
+GATED_QUERIES = (
+    "qwen3_next",
+    "qwen3_5",
+    "qwen3_5_text",
+    "qwen3_5_moe",
+    "qwen3_5_moe_text",
+    "afmoe",
+    "beam",
+)
+# Names that model families use for one thing.
+EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts")
+ACTIVE = (
+    "num_experts_per_tok",
+    "num_experts_per_token",
+    "experts_per_token",
+    "moe_topk",
+    "moe_top_k",
+    "top_k_experts",
+    "moe_k",
+)
+SHARED = (
+    "n_shared_experts",
+    "num_shared_experts",
+    "num_shared_expert",
+    "moe_num_shared_experts",
+)
+SHARED_WIDTHS = (
+    "shared_expert_intermediate_size",
+    "shared_intermediate_size",
+    "moe_shared_expert_intermediate_size",
+    "share_expert_dim",
+)
+DENSE_WIDTHS = ("intermediate_size_mlp", "dense_intermediate_size")
+FIRST_DENSE = ("moe_layer_start_index", "num_dense_layers", "first_k_dense_replace")
+SWITCHES = ("enable_moe_block", "is_moe")  # false where a config's experts are not used
+ONE_SHARED = ("llama4", "llama4_text", "hunyuan_v1_moe")  # where no field tells their number
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +114,12 @@ class LatentAttention:
         )
 
 
-def head_shapes(config: ModelConfig) -> tuple[int, int, int]:
+def head_shapes(config: ModelConfig, *, whole: bool = False) -> tuple[int, int, int]:
     """Shapes of a model's attention heads.
 
     Args:
         config: The config of a model.
+        whole: Those of layers that read the whole context, where they have their own (Gemma 4).
 
     Returns:
         Query heads, key-value heads, width of a head.
@@ -93,7 +130,11 @@ def head_shapes(config: ModelConfig) -> tuple[int, int, int]:
     hidden = config.required("hidden_size")
     heads = config.required("num_attention_heads")
     groups = config.size("num_key_value_heads") or heads
-    return heads, groups, config.size("head_dim") or max(1, hidden // heads)
+    dim = config.size("head_dim") or max(1, hidden // heads)
+    if whole:
+        dim = config.size("global_head_dim") or dim
+        groups = config.size("num_global_key_value_heads") or groups
+    return heads, groups, dim
 
 
 def all_experts(config: ModelConfig) -> int:
@@ -108,8 +149,9 @@ def all_experts(config: ModelConfig) -> int:
     Raises:
         InputError: A field is wrong.
     """
-    names = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts")
-    return _first(config, *names) or 0
+    if any(config.get(name) is False for name in SWITCHES):
+        return 0
+    return _first(config, *EXPERTS) or 0
 
 
 def experts(config: ModelConfig) -> int:
@@ -125,7 +167,7 @@ def experts(config: ModelConfig) -> int:
         InputError: A field is wrong.
     """
     count = all_experts(config)
-    active = _first(config, "num_experts_per_tok", "experts_per_token", "moe_k")
+    active = _first(config, *ACTIVE)
     return active if count > 1 and active else 0
 
 
@@ -143,16 +185,17 @@ def feed_forward_width(config: ModelConfig, layer: int, *, stored: bool = False)
     Raises:
         InputError: A field is missing or wrong.
     """
-    if not _is_mixture(config, layer):
-        width = config.size("intermediate_size_mlp") or _dense_width(config)
+    if not is_mixture(config, layer):
+        width = _first(config, *DENSE_WIDTHS) or _dense_width(config)
         return config.required("intermediate_size") if width is None else width
     width = _first(config, "moe_intermediate_size") or config.required("intermediate_size")
-    shared = config.size("shared_expert_intermediate_size", least=0)
+    shared = _stated_size(config, SHARED_WIDTHS)
     if shared is None:
-        always = 1 if config.model_type in ("llama4", "llama4_text") else 0
-        count = config.size("n_shared_experts", least=0)
-        count = config.size("moe_num_shared_experts", least=0) if count is None else count
+        count = _stated_size(config, SHARED)
+        always = 1 if config.model_type in ONE_SHARED else 0
         shared = width * (always if count is None else count)
+    if config.get("enable_moe_block"):  # Gemma 4: experts beside a dense feed-forward
+        shared += config.required("intermediate_size")
     return (all_experts(config) if stored else experts(config)) * width + shared
 
 
@@ -185,7 +228,8 @@ def layer_weights(config: ModelConfig, *, stored: bool = False) -> int | None:
         stored: Count all experts instead of a token's.
 
     Returns:
-        Their number; None where a layer is of a kind not covered here, such as a state-space layer.
+        Their number; None where a layer is of a kind not covered here, such as a state-space layer,
+        or the config has experts under a name that is not known here.
 
     Raises:
         InputError: A field is missing or wrong.
@@ -193,25 +237,55 @@ def layer_weights(config: ModelConfig, *, stored: bool = False) -> int | None:
     layers = decoder_layers(config)
     kinds = config.get("layer_types")
     kinds = kinds if isinstance(kinds, list) and len(kinds) == layers else None
-    if layers is None or config.get("zero_expert_num") is not None:
+    if layers is None or _is_of_another_kind(config):
         return None
     matrices = 2 if config.model_type in UNGATED else 3
     hidden, total = config.required("hidden_size"), 0
     linear = _linear_attention(config, hidden)
-    softmax = _attention(config, hidden)
+    softmax = {whole: _attention(config, hidden, whole=whole) for whole in (False, True)}
+    beside = 2 * hidden * (config.size("hidden_size_per_layer_input", least=0) or 0)
     feed_forward: dict[bool, int] = {}  # by whether the layer is a mixture
     for layer in range(layers):
         kind = kinds[layer] if kinds else None
-        attention = softmax if kind in SOFTMAX else linear if kind == "linear_attention" else None
+        ordinary = softmax[kind == "full_attention"] if kind in SOFTMAX else None
+        attention = linear if kind == "linear_attention" else ordinary
         if attention is None:
             return None
-        mixture = _is_mixture(config, layer)
+        mixture = is_mixture(config, layer)
         if mixture not in feed_forward:
             feed_forward[mixture] = (
                 matrices * hidden * feed_forward_width(config, layer, stored=stored)
             )
-        total += attention + feed_forward[mixture]
+        total += attention + feed_forward[mixture] + beside
     return total
+
+
+def is_mixture(config: ModelConfig, layer: int) -> bool:
+    """Whether a layer has experts; model families use different fields for it.
+
+    Args:
+        config: The config of a model.
+        layer: Index of the layer.
+
+    Returns:
+        Whether it has.
+
+    Raises:
+        InputError: A field is wrong.
+    """
+    if not experts(config):
+        return False
+    kinds, frequency = config.get("mlp_layer_types"), config.get("moe_layer_freq")
+    if isinstance(kinds, list) and layer < len(kinds):
+        return kinds[layer] == "sparse"
+    if isinstance(frequency, list) and layer < len(frequency):
+        return bool(frequency[layer])
+    listed, dense = config.get("moe_layers"), config.get("mlp_only_layers")
+    if isinstance(listed, list):
+        return layer in listed
+    step = config.size("decoder_sparse_step") or 1
+    in_list = isinstance(dense, list) and layer in dense
+    return layer >= (_first(config, *FIRST_DENSE) or 0) and not in_list and (layer + 1) % step == 0
 
 
 # --- parts --------------------------------------------------------------------------------------
@@ -226,30 +300,39 @@ def _dense_width(config: ModelConfig) -> int | None:
     return next((size for name in names if (size := config.size(name))), None)
 
 
-def _is_mixture(config: ModelConfig, layer: int) -> bool:
-    """Whether a layer has experts; model families use different fields for it."""
-    if not experts(config):
+def _stated_size(config: ModelConfig, names: Sequence[str]) -> int | None:
+    """The first of these fields that has a value, 0 included."""
+    sizes = (config.size(name, least=0) for name in names)
+    return next((size for size in sizes if size is not None), None)
+
+
+def _is_of_another_kind(config: ModelConfig) -> bool:
+    """Whether layers are built in a way that is not counted here, so that no count is the answer.
+
+    Experts that do nothing (LongCat); layers that use the keys and values of others (Gemma 3n and
+    the small Gemma 4); layers with experts in an order that is not read here; experts whose number,
+    or whose number per token, has another name.
+    """
+    if config.get("zero_expert_num") is not None or config.size("num_kv_shared_layers", least=0):
+        return True
+    steps = (config.get(name) for name in ("moe_layer_freq", "moe_layer_interval"))
+    if config.get("moe_layers_enum") or any(type(s) is int and s > 1 for s in steps):
+        return True
+    if experts(config) or any(config.get(name) is False for name in SWITCHES):
         return False
-    listed, kinds = config.get("moe_layers"), config.get("mlp_layer_types")
-    if isinstance(kinds, list) and layer < len(kinds):
-        return kinds[layer] == "sparse"
-    if isinstance(listed, list):
-        return layer in listed
-    dense = config.get("mlp_only_layers")
-    step = config.size("decoder_sparse_step") or 1
-    first = config.size("first_k_dense_replace", least=0) or 0
-    first = config.size("moe_layer_start_index", least=0) or first
-    in_list = isinstance(dense, list) and layer in dense
-    return layer >= first and not in_list and (layer + 1) % step == 0
+    stated = {n: v for n, v in config.fields.items() if "expert" in n and type(v) is int}
+    return all_experts(config) > 1 or any(count > 1 for count in stated.values())
 
 
-def _attention(config: ModelConfig, hidden: int) -> int:
-    heads, groups, dim = head_shapes(config)
+def _attention(config: ModelConfig, hidden: int, *, whole: bool) -> int:
+    """Weights of one attention; whole: of a layer that reads the whole context."""
+    heads, groups, dim = head_shapes(config, whole=whole)
     latent = LatentAttention.of(config)
     if latent is not None:
         return latent.weights(hidden, hidden, heads)
     gate = bool(config.get("attn_output_gate")) or config.model_type in GATED_QUERIES
-    return hidden * dim * ((3 if gate else 2) * heads + 2 * groups)
+    keys = 1 if whole and config.get("attention_k_eq_v") else 2  # keys that are the values too
+    return hidden * dim * ((3 if gate else 2) * heads + keys * groups)
 
 
 def _linear_attention(config: ModelConfig, hidden: int) -> int | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from logging import CRITICAL
 from pathlib import Path
 from typing import Any
@@ -177,7 +177,11 @@ class ModelConfig:
         )
         raise InputError(
             f"{self.where} has no {' or '.join(map(repr, names))}, and {why}; add the field, or "
-            "give the model's own config.json."
+            + (
+                "give the model's own config.json."
+                if kind is None
+                else "give the config of its language model alone."
+            )
         )
 
     @property
@@ -220,7 +224,11 @@ class ModelConfig:
         before = logging.get_verbosity()
         logging.set_verbosity(CRITICAL)  # its warnings about token ids do not matter here
         try:
-            return kind(**fields)
+            config = kind(**fields)
+            # A config whose layers differ (Gemma 4) refuses the value of most of them otherwise.
+            for part in (config, *map(partial(getattr, config), kind.sub_configs)):
+                vars(part)["allow_global_per_layer_attribute_access"] = True
+            return config
         except Exception as error:  # classes raise anything for a value of a wrong type
             reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
             raise InputError(

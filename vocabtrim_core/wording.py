@@ -15,11 +15,12 @@ def percent(share: float, digits: int = 1) -> str:
     Args:
         share: The share, 1 for all.
         digits: Digits after the decimal point. A share below one gets as many more as it takes
-            not to read as 100%.
+            not to read as 100%; what lies within 1e-12 of one or zero is rounding of a sum.
 
     Returns:
         The percentage with its sign.
     """
+    share = round(share, 12) + 0.0  # the sum turns -0.0 into 0.0
     number = f"{100 * share:.{digits}f}"
     if share < 1 and float(number) == 100:
         return percent(share, digits + 1)

@@ -22,12 +22,13 @@ from helpers.browser_kit import (
     browser,
     changed,
     overflow,
+    serving,
     settled,
     tab,
 )
 from helpers.real_data import new_home
 
-from benchmarks.browser import drag, serving, slider, thumb
+from benchmarks.browser import drag, slider, thumb
 from pages.ui.router import PAGES
 from vocabtrim_core import exports
 from vocabtrim_core.counts_store import list_counts
@@ -37,6 +38,7 @@ from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 from vocabtrim_core.tradeoff import TradeOff
 
 pytestmark = NEEDS_BROWSER
+DRAFT = PRESETS["smollm2-135m"]  # of the bundled target, whose tokenizer the demo is counted with
 
 
 def demo_files(folder: Path, words: list[str]) -> None:
@@ -64,7 +66,7 @@ def home(tmp_path_factory) -> Path:
     home = new_home(tmp_path_factory.mktemp("browser"))
     before = os.environ.get("VOCABTRIM_HOME")
     os.environ["VOCABTRIM_HOME"] = str(home)
-    tokens = load_tokenizer("llama-3.1").tokens(range(60_000))
+    tokens = load_tokenizer("smollm2").tokens(range(DRAFT.vocab_size))
     demo_files(home / "demo", [text for text in tokens if re.fullmatch(" [a-z]+", text)])
     yield home
     if before is not None:
@@ -126,7 +128,7 @@ def wait_until_told(page, size: int) -> None:
 def exact(name: str, alpha: float) -> int:
     """The library's optimum for one counted set of the workspace."""
     stored = next(s for s in list_counts() if s.counts.name == name)
-    return TradeOff(CoverageCurve.of(stored.counts), PRESETS["llama-3.1-8b"], alpha).optimum.k
+    return TradeOff(CoverageCurve.of(stored.counts), DRAFT, alpha).optimum.k
 
 
 def key_of(name: str) -> str:
@@ -142,6 +144,9 @@ def test_first_visit_by_a_deep_link_counts_the_demo(page, app, home):
     page.wait_for_selector(".live[data-k]")
     page.goto(app)
     wait_for(page, "The narrower the domain")
+    assert f"of {DRAFT.vocab_size:,} tokens" in text(page)
+    page.locator(".st-key-domains .scatterlayer .trace").first.wait_for()
+    settled(page)
     page.screenshot(path=SCREENSHOTS / "overview.png", full_page=True)
 
 
@@ -179,11 +184,9 @@ def test_the_browser_finds_the_exact_optimum(page, app):
 def test_sizes_can_be_chosen_in_every_way(page, app):
     explore(page, app)
     best = chosen(page)
-    page.get_by_role("radio", name="13,264").or_(
-        page.locator("[data-testid=stPills] button", has_text="13,264")
-    ).first.click()
-    wait_until_told(page, 13_264)
-    assert chosen(page) == 13_264
+    page.locator(".st-key-preset").get_by_text("32,000", exact=True).click()
+    wait_until_told(page, 32_000)
+    assert chosen(page) == 32_000
     page.get_by_role("button", name="Back to the optimum").click()
     wait_until_told(page, best)
     probe = page.locator(".probe")
@@ -254,8 +257,12 @@ def test_pin_compare_undo_and_share(page, app, context):
     second = chosen(page)
     assert second != first
     page.get_by_role("button", name="Pin").click()
+    page.get_by_text(f"Pinned {second:,} on python-assistant").wait_for()
+    assert page.get_by_role("heading", name="Explore").is_visible()
+    page.screenshot(path=SCREENSHOTS / "pinned.png")
     page.get_by_role("tab", name="Pinned choices").click()
     wait_for(page, "Compared with")
+    settled(page)
     page.screenshot(path=SCREENSHOTS / "pins.png", full_page=True)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy link").click()
@@ -293,6 +300,7 @@ def start_search(page, app, name: str, trials: str) -> None:
 def test_the_search_runs_live_against_the_exact_answer(page, app):
     start_search(page, app, "python-assistant", "15")
     wait_for(page, "After 15 trials")
+    settled(page)
     page.screenshot(path=SCREENSHOTS / "search.png", full_page=True)
     assert "TPE, 15 trials" in text(page)
 

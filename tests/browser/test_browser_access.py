@@ -6,9 +6,8 @@ import pytest
 from helpers.browser_kit import (
     NEEDS_BROWSER,
     browser,
+    serving,
 )
-
-from benchmarks.browser import serving
 
 pytestmark = NEEDS_BROWSER
 # What the owner of evil.test does with a name server of their own, without one.

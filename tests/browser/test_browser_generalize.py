@@ -15,13 +15,14 @@ from helpers.browser_kit import (
     browser,
     changed,
     overflow,
+    serving,
     settled,
     tab,
 )
 from helpers.real_data import new_home
 from helpers.talks import talk
 
-from benchmarks.browser import serving, slider, thumb
+from benchmarks.browser import slider, thumb
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.selection.constrained import Problem, solve
 
@@ -124,6 +125,22 @@ def test_wishes_and_multiples_count_in_the_browser_too(page, app, sets):
         page.get_by_text(f"{shown(page):,} tokens cover").first.wait_for()
         settled(page)
         assert shown(page) == told(page), key
+
+
+def test_a_mix_that_is_covered_whole_reads_100_percent(page, app, sets):
+    """Shares add up to almost one, which is no missing token: at alpha 1 all of them are kept."""
+    page.goto(f"{app}/generalize?counts={sets[0].key}&section=Tailor&alpha=1")
+    page.locator(".live[data-k]:not([data-k=''])").wait_for()
+    tile = page.locator(".live [data-tile=coverage]")
+    for counts in (sets[1], sets[2]):
+        slider(page, f"mix_{counts.key[:8]}").focus()
+        for key in ("End", "ArrowLeft", "PageDown"):
+            path = page.locator(".curve.coverage").get_attribute("d")
+            page.keyboard.press(key)
+            changed(page, ".curve.coverage", "d", path)
+            assert tile.locator("output").inner_text() == "100.00%", key
+            assert tile.locator("p").inner_text() == "missing: 0.00% of its tokens", key
+    page.get_by_text("tokens cover 100.0% of this mix").first.wait_for()
 
 
 def test_a_size_of_the_forecast_goes_to_explore(page, app, sets):

@@ -15,12 +15,13 @@ from helpers.browser_kit import (
     another,
     browser,
     overflow,
+    serving,
     settled,
     tab,
 )
 from helpers.talks import zipf
 
-from benchmarks.browser import serving, slider
+from benchmarks.browser import slider
 from vocabtrim_core.counts_store import list_counts, save_counts
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.selection_spec.settings import Settings
@@ -71,7 +72,7 @@ def test_a_choice_travels_and_is_presented(home, tmp_path):
         assert slider(page, "alpha").input_value() == "0.61"
         page.get_by_role("link", name="Hand over").first.click()
         page.get_by_role("button", name="Present").click()
-        page.get_by_text("Alternatives").wait_for()
+        page.get_by_role("heading", name="Alternatives").wait_for()
         assert page.locator("[data-testid=stTopNavLink]").count() == 0
         page.locator(f'.live[data-k="{choice.k}"] .curve.utility[d^="M"]').wait_for()
         page.screenshot(path=SCREENSHOTS / "present.png")

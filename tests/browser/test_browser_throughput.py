@@ -12,12 +12,12 @@ from helpers.browser_kit import (
     another,
     browser,
     overflow,
+    serving,
     settled,
     tab,
 )
 from helpers.made_measurements import made
 
-from benchmarks.browser import serving
 from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving.verdict import verdict
 

@@ -16,12 +16,12 @@ from helpers.browser_kit import (
     another,
     browser,
     overflow,
+    serving,
     settled,
     tab,
 )
 from helpers.training_folders import SIZE, write_bundled_target, write_job, write_run, write_trainer
 
-from benchmarks.browser import serving
 from vocabtrim_core import workspace
 
 pytestmark = NEEDS_BROWSER
@@ -123,7 +123,9 @@ def _small(page, app: str) -> None:
         for width in (1280, 390):
             other.set_viewport_size({"width": width, "height": 900})
             other.goto(f"{app}/train")
-            for view in ("Set up", "Runs", "Own answers"):
+            opened = other.get_by_role("tab", name="Experiment", selected=True)
+            opened.wait_for()  # nothing is trained now, and nothing has failed
+            for view in ("Experiment", "Set up", "Runs", "Own answers"):
                 other.get_by_role("tab", name=view).click()
                 other.get_by_text("Show the command").first.wait_for()
                 settled(other)

@@ -161,6 +161,17 @@ def test_explore_says_the_exact_optimum(counted):
     assert chart(app)["curve"] == counted.key
 
 
+def test_known_sizes_of_explore_are_of_the_sets_own_vocabulary(counted, make_counts):
+    pills = opened("explore", counts=counted.key).pills(key="preset")
+    assert pills.options == ["4,380", "6,521", "13,264", "32,000", "128,256"]
+    assert "6,521: paper, NER" in pills.help
+    smaller = make_counts(np.arange(49_152) % 7)
+    save_counts(smaller)
+    pills = opened("explore", counts=smaller.key).pills(key="preset")
+    assert pills.options == ["32,000", "49,152"]
+    assert pills.help == "32,000: typical EAGLE-3 head; 49,152: all"
+
+
 def test_explore_follows_its_sliders(counted):
     app = opened("explore", counts=counted.key)
     app.slider(key="alpha").set_value(0.8)

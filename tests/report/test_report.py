@@ -258,6 +258,10 @@ def test_numbers_as_people_read_them():
     assert wording.between(-0.01, 0.02) == "\u22121.0% to +2.0%"
     assert wording.percent(0.9999) == "99.99%"
     assert wording.percent(1.0) == "100.0%"
+    assert sum([0.1] * 10) < 1 < 1.1 + 2.2 - 2.3
+    assert {wording.percent(sum([0.1] * 10)), wording.percent(1.1 + 2.2 - 2.3)} == {"100.0%"}
+    assert wording.percent(1 - (1.1 + 2.2 - 2.3), 2) == "0.00%"
+    assert wording.percent(1 - 1 / 3e9) == "99.99999997%"
     assert wording.one_in(0.046) == "about 1 in 22"
     assert wording.one_in(0.0) == "none"
 

@@ -618,6 +618,15 @@ def test_imported_measurements_are_kept_once(tmp_path, monkeypatch):
         import_results([read_source(written, "m.json")])
 
 
+def test_a_file_that_fits_several_formats_asks_which(tmp_path):
+    """Both formats' own fields in one object: the format is named by hand, and then it is read."""
+    both = {**SERVE, "total_output_tokens_retokenized": 3}
+    read = read_source(json.dumps(both).encode(), "both.json")
+    with pytest.raises(InputError, match=r"could be .*, vllm-bench-serve; say .*--format"):
+        find_importer(read)
+    assert find_importer(read, "vllm-bench-serve").name == "vllm-bench-serve"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -64,6 +64,21 @@ def test_rendered_text_has_the_turns_of_its_messages(sample, name, span_end):
             text, spans = template.spans(chat, rule)
             found = template.find_spans(text, rule)
             assert [text[a:b] for a, b in found] == [text[a:b] for a, b in spans]
+            assert not [
+                note for note, _ in template.read_text(text, rule).notes if "header" in note
+            ]
+
+
+@pytest.mark.parametrize("written", ["assistant name=bob\n", "assistant\r\n", "assistant "])
+def test_an_answer_whose_header_is_written_otherwise_is_noted(sample, written):
+    _, template = sample("CHATML")
+    text = template.render(TWO_TURNS)
+    other = text.replace("assistant\n", written, 1)
+    assert other != text
+    found, spans, notes = template.read_text(other, "assistant")
+    assert [found[a:b] for a, b in spans] == ["Two.<|im_end|>"]
+    assert [(times, "header is not written" in note) for note, times in notes] == [(1, True)]
+    assert not template.read_text(other, "all").notes
 
 
 def test_an_unknown_rule(sample):

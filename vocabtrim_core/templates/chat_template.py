@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 UNSURE = "rendered text in which this chat template's markers do not show"
+UNREAD = "an answer in rendered text whose header is not written as this chat template writes it"
 TOOLS_ALONE = (
     "The tokenizer's chat template writes no conversation without tools, and this has none."
 )
@@ -309,15 +310,19 @@ class ChatTemplate:
             last_turn_only: Whether only the last assistant turn counts.
 
         Returns:
-            Text and ranges, with a note where the markers miss turns of some kind.
+            Text and ranges, with a note where the markers miss turns of some kind, or a turn whose
+            header is written in another way.
 
         Raises:
             InputError: There is no such rule.
         """
         spans = self.find_spans(text, rule, reasoning=reasoning, last_turn_only=last_turn_only)
-        sure = rule in ("all", "reference") or not self.unsure
-        kinds = " and ".join(self.unsure)
-        return Reading(text, spans, () if sure else ((f"{UNSURE} {kinds} exactly", 1),))
+        if rule in ("all", "reference"):
+            return Reading(text, spans)
+        notes = [(f"{UNSURE} {' and '.join(self.unsure)} exactly", 1)] if self.unsure else []
+        if unread := self.markers.unread_headers(text):
+            notes.append((UNREAD, unread))
+        return Reading(text, spans, tuple(notes))
 
     def find_spans(
         self, text: str, rule: str, *, reasoning: bool = True, last_turn_only: bool = False

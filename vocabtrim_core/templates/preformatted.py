@@ -92,6 +92,24 @@ class Markers:
             close(start, len(text))
         return turns
 
+    def unread_headers(self, text: str) -> int:
+        """Count the places where an answer's header stands without the white space at its end.
+
+        Such a turn is not found: another program wrote it, with a name after the role or with other
+        line ends.
+
+        Args:
+            text: The text.
+
+        Returns:
+            Their number.
+        """
+        bare = tuple(header.rstrip() for header in self.headers)
+        if bare == self.headers:
+            return 0
+        places = (match.start() for match in _bare_pattern(bare).finditer(text))
+        return sum(not text.startswith(self.headers, at) for at in places)
+
     def _special_at_end(self, text: str, start: int, tail: int) -> tuple[int, int] | None:
         """Where a special token ends a turn that has no known stop token."""
         end = start + len(text[start:tail].rstrip())
@@ -103,3 +121,8 @@ class Markers:
 def _pattern(markers: Markers) -> re.Pattern[str]:
     units = (*markers.headers, *markers.stops, *markers.roles, *markers.results)
     return re.compile(any_of(units) or "(?!)")
+
+
+@functools.lru_cache
+def _bare_pattern(headers: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(any_of(headers) or "(?!)")

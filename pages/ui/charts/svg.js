@@ -1,10 +1,11 @@
 // Numbers as people read them, and nodes built one by one, so that text stays text.
 const SVG = "http://www.w3.org/2000/svg";
 const number = new Intl.NumberFormat("en-US");
-// A share below one never reads as 100%.
+// A share below one never reads as 100%. What lies within 1e-12 of one or zero is rounding of a sum.
 const percent = (share, digits = 2) => {
-  const text = (100 * share).toFixed(digits);
-  return share < 1 && +text === 100 ? percent(share, digits + 1) : `${text}%`;
+  const rounded = Math.round(share * 1e12) / 1e12;
+  const text = (100 * rounded).toFixed(digits);
+  return rounded < 1 && +text === 100 ? percent(rounded, digits + 1) : `${text}%`;
 };
 
 const element = (name, attributes = {}, text) => {

@@ -163,6 +163,9 @@ def find_importer(source: Source, format: str = "auto") -> Importer:
         return FORMATS[format]
     if len(fitting) == 1:
         return fitting[0]
+    if fitting:
+        names = ", ".join(importer.name for importer in fitting)
+        raise InputError(f"{source.name} could be a result of {names}; say which with --format.")
     first = source.records[0].value
     if isinstance(first, dict) and all(name in first for name in OWN):
         raise InputError(
