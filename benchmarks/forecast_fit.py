@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from scipy.stats import norm
 
 from benchmarks.report import write_report
-from vocabtrim_core.forecast import evidence
+from vocabtrim_core.forecast import evidence, evidence_check
 from vocabtrim_core.forecast.acceptance_model import position_rates
 from vocabtrim_core.forecast.retraining import RARITY, RETRAININGS
 
@@ -124,7 +124,7 @@ def main() -> None:
                 "error": f"{mid / case.trimmed - 1:+.1%}",
             }
         )
-    checked = [evidence.check(row) for row in evidence.shipped()]
+    checked = [evidence_check.check(row) for row in evidence.shipped()]
     said = [
         f"Fitted on all {len(known)}: rarity {whole[0]:.2f} with a spread of {abs(whole[1]):.2f} "
         f"(shipped {RARITY[0]} and {RARITY[1]}); shift per position "
@@ -148,7 +148,7 @@ def main() -> None:
         ("the paper's seven gains", "P", True),
         ("public pairs of class P and L, the paper's left out", "PL", False),
     ):
-        score = evidence.score(
+        score = evidence_check.score(
             c
             for c in checked
             if c.evidence.kind in kinds and c.evidence.id.startswith("paper") == papers

@@ -25,7 +25,8 @@ from benchmarks.report import write_report
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import PRESETS, with_vocab_size
+from vocabtrim_core.draft_cost import with_vocab_size
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.forecast.acceptance import ceiling
 from vocabtrim_core.forecast.decision import Served, decide
 from vocabtrim_core.forecast.devices import HARDWARE

@@ -28,7 +28,7 @@ from vocabtrim_core.counting.kernels import weighted_counts
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counting.shard_counts import ShardCounts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.generalization.stability import stability
 from vocabtrim_core.generalization.uncertainty import (
     CoverageInterval,

@@ -41,7 +41,8 @@ from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, demo, open_corpus
 from vocabtrim_core.corpora.demo_corpus import demo_corpus
 from vocabtrim_core.counting.config import CountConfig
-from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
+from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.drafts.features import choose_device
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.drafts.training_env import probe as look_at_trainer

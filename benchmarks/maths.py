@@ -17,7 +17,8 @@ import numpy as np
 
 from benchmarks.report import write_report
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import PRESETS, with_vocab_size
+from vocabtrim_core.draft_cost import with_vocab_size
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.tradeoff import TradeOff
 
 

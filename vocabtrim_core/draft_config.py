@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_cost import DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.layer_cache import TargetCache, target_cache
 from vocabtrim_core.layer_weights import (

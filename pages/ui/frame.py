@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.ui import demo, state
+from pages.ui import demo, links, state
 from pages.ui.fields import with_labels
 from pages.ui.format import code_span, plain, what_counts
 from pages.ui.session import session
@@ -93,6 +93,9 @@ def footer(*commands: Sequence[str | int | float]) -> None:
     Args:
         commands: arguments of each command.
     """
+    if ignored := links.ignored():
+        sentence = f"Ignored from the link: {', '.join(ignored)}; no such setting or value."
+        st.toast(plain(sentence), icon=":material/link_off:", duration="infinite")
     st.space("small")
     with st.popover("Show the command", icon=":material/terminal:", type="tertiary", key="command"):
         st.caption("The same from a shell:")
@@ -117,6 +120,7 @@ def choose_counts(
 
 
 def _selected_counts(beside: Callable[[int], None] | None) -> StoredCounts | None:
+    links.remember()
     sets = state.counted_sets()
     if not sets:
         demo.panel()

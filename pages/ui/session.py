@@ -48,6 +48,8 @@ class Session:
     routed = Entry(False)
     counts_key = Entry[str | None](None)
     not_followed = Entry[frozenset[str]](frozenset())
+    address = Entry[Mapping[str, tuple[str, ...]] | None](None)  # as the session began
+    labels = Entry[Mapping[str, Mapping[str, str]]]({})  # of the menus in it
     followed_link = Entry("")
 
     # The trade-off

@@ -9,6 +9,30 @@ import streamlit as st
 
 T = TypeVar("T")
 
+LinkedName = Literal[
+    "alpha",
+    "base",
+    "batch",
+    "context",
+    "depth",
+    "draft",
+    "floor",
+    "fusion",
+    "give",
+    "hardware",
+    "head_format",
+    "k",
+    "kmax",
+    "kmin",
+    "measured_tab",
+    "section",
+    "served",
+    "tau",
+    "timing",
+    "training",
+    "x",
+]
+
 
 class Persisted(TypedDict):
     """Arguments of a widget whose value outlives the page."""
@@ -36,7 +60,7 @@ def persisted(key: str) -> Persisted:
     return {"key": key, "persist_state": "session"}
 
 
-def linked(key: str) -> Linked:
+def linked(key: LinkedName) -> Linked:
     """Key of a widget whose value stands in the address, so that a link reproduces it.
 
     Args:

@@ -33,7 +33,7 @@ from pages.ui.router import PAGES
 from vocabtrim_core import exports
 from vocabtrim_core.counts_store import list_counts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 from vocabtrim_core.tradeoff import TradeOff
 

@@ -23,7 +23,7 @@ from helpers.real_data import new_home
 from helpers.talks import talk
 
 from benchmarks.browser import slider, thumb
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.selection.constrained import Problem, solve
 
 pytestmark = NEEDS_BROWSER

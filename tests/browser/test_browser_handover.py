@@ -23,7 +23,7 @@ from helpers.talks import zipf
 
 from benchmarks.browser import slider
 from vocabtrim_core.counts_store import list_counts, save_counts
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.selection_spec.settings import Settings
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_cost import DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.mappings import store

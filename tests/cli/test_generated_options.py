@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 
 from vocabtrim_core.cli import COMMANDS
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.drafts.completion_clients import Sampling
 from vocabtrim_core.drafts.plan import SMALL_PLAN, Deployment, TrainingPlan
 from vocabtrim_core.fields.codec import from_argv, table, to_argv

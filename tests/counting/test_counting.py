@@ -50,6 +50,7 @@ from vocabtrim_core.workspace.files import write_atomic
 TEMPLATES = {
     "llama-3.1": "auto",
     "tekken": "auto",
+    "smollm2": "auto",
     "shared:llama-3.1": "auto",
     "shared:tekken-131k": "mistral",
     "shared:qwen-151k": "qwen",

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.counts import TokenCounts
-from vocabtrim_core.draft_cost import PRESETS, with_vocab_size
+from vocabtrim_core.draft_cost import with_vocab_size
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.generalization.compare import transfer_matrix
 from vocabtrim_core.report.inputs import ReportInputs

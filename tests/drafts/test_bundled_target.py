@@ -13,7 +13,7 @@ import pytest
 from helpers.gguf_reading import metadata
 
 from vocabtrim_core import machine
-from vocabtrim_core.draft_cost import PRESETS as SHAPES
+from vocabtrim_core.draft_presets import PRESETS as SHAPES
 from vocabtrim_core.drafts import bundled_target
 from vocabtrim_core.drafts.target import load_target, target_architecture
 from vocabtrim_core.errors import Cancelled, InputError

@@ -17,7 +17,8 @@ from vocabtrim_core.draft_config import (
     load_architecture,
     published,
 )
-from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
+from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import ModelConfig, parse_config, read_config
 

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from vocabtrim_core import exports
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
+from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports import (
     FORMATS,

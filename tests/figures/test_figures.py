@@ -5,7 +5,8 @@ import pytest
 
 from vocabtrim_core import figures
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import PRESETS, with_vocab_size
+from vocabtrim_core.draft_cost import with_vocab_size
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.tradeoff import TradeOff
 
 SIZE = 2_000

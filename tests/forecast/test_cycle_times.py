@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.cycle_times import cycle_times
 from vocabtrim_core.forecast.devices import HARDWARE
@@ -39,6 +39,8 @@ def at_rate(bytes_per_s: float) -> tuple[tuple[int, float], tuple[int, float]]:
         (((TRIMMED, 0.03), (FULL, 0.02)), "do not rise with k"),
         (((TRIMMED, 0.0149), (FULL, 0.0149 + 4e-5)), "faster than 8 devices of B200"),
         (((TRIMMED, 14.9), (FULL, 18.8)), "slower than any memory"),
+        (((32_000, 14.9), (FULL, 16.8)), "slower than any device here; give .* 0.0149 for 14.9 ms"),
+        (((FULL, 16.8),), "give seconds, such as 0.0168 for 16.8 ms"),
         (((FULL, 0.001),), "longer than the 1.00 ms measured for the whole cycle"),
     ],
 )

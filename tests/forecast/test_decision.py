@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, order_free_ceiling
 from vocabtrim_core.forecast.decision import Served, decide
 from vocabtrim_core.forecast.decision_text import decision_text, gain_text
@@ -83,10 +83,45 @@ def test_a_text_whose_every_token_pays_is_too_little_to_judge_by(seen):
     tradeoff = tradeoff_of(zipf(seen, 0.1))
     decision = decide(tradeoff, [served("few", tradeoff.curve.coverage)])
     assert decision.too_little
-    assert f"each of the {seen:,} tokens that were seen" in decision_text(decision, V).caution
+    words = decision_text(decision, V)
+    assert words.headline.startswith("Too little text to choose by")
+    assert f"Each of the {seen:,} tokens that were seen" in words.caution
     rich = tradeoff_of(zipf(60_000, 1.3))
     assert rich.optimum.k < 60_000
     assert not decide(rich, [served("rich", rich.curve.coverage)]).too_little
+
+
+@pytest.mark.parametrize(("most", "too_little"), [(59_999, False), (60_000, True), (V, True)])
+def test_a_text_is_too_little_where_unlimited_text_may_ask_for_more_than_it_has(most, too_little):
+    tradeoff = tradeoff_of(zipf(60_000, 1.3))
+    least = tradeoff.optimum.k
+    text = served("chat", tradeoff.curve.coverage)
+    answer = decide(tradeoff, [text], stability=(least, most))
+    assert answer.too_little == too_little
+    words = decision_text(answer, V)
+    assert words.headline.startswith("Too little text to choose by") == too_little
+    assert ("as large as the 60,000 tokens that were seen" in words.caution) == too_little
+    # A size of the user's own is judged, with the same caution.
+    own = decide(tradeoff, [text], chosen_k=least + 1, stability=(least, most))
+    words = decision_text(own, V)
+    assert f"{least + 1:,} of 128,256 tokens" in words.headline
+    assert ("as large as the 60,000" in words.caution) == too_little
+
+
+def test_all_tokens_seen_is_never_too_little():
+    tradeoff = tradeoff_of(zipf(V, 0.2))
+    text = served("all", tradeoff.curve.coverage)
+    assert not decide(tradeoff, [text], stability=(1, V)).too_little
+
+
+def test_an_expected_loss_is_said_before_what_is_not_worth_it():
+    tradeoff = tradeoff_of(zipf(40_000, 1.1))
+    half = 0.5 + 0.5 * CoverageCurve.of(zipf(90_000, 0.6)).coverage
+    answer = decide(tradeoff, [served("far", half)], chosen_k=9_000)
+    gain = answer.recommended_gains[V]
+    assert gain.middle < 0 <= gain.high
+    words = decision_text(answer, V)
+    assert words.caution.startswith("A loss is expected on far")
 
 
 def test_little_to_win_is_said():
@@ -117,7 +152,7 @@ def test_the_decision_in_sentences():
     low, high = answer.equivalent
     assert words.headline == "Serve 13,264 of 128,256 tokens."
     assert words.equivalent.startswith(f"Anything from {low:,} to {high:,} is equivalent")
-    assert "k* between 11,000 and 15,000" in words.equivalent
+    assert "Unlimited text of the kind would put k* between 11,000 and 15,000" in words.equivalent
     gain = answer.gains[V]
     assert gain_text(gain) in words.expected
     assert words.expected.endswith("on function_calling_test (another set).")

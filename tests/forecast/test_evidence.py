@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast import evidence
-from vocabtrim_core.forecast.evidence import Evidence, check, load, parse, shipped
+from vocabtrim_core.forecast import evidence, evidence_check
+from vocabtrim_core.forecast.evidence import Evidence, load, parse, shipped
+from vocabtrim_core.forecast.evidence_check import check
 from vocabtrim_core.forecast.paper import RESULTS
 
 
@@ -15,7 +16,7 @@ def checked(kinds):
 
 
 def test_the_goals_on_public_pairs_are_met():
-    score = evidence.score(c for c in checked("PL") if not c.evidence.id.startswith("paper"))
+    score = evidence_check.score(c for c in checked("PL") if not c.evidence.id.startswith("paper"))
     assert score.pairs >= 30
     assert score.inside >= 0.9 * score.pairs
     assert score.median_error <= 0.03

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,15 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
+from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.break_even import break_even
 from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange, calibrate
 from vocabtrim_core.forecast.devices import HARDWARE, device
+from vocabtrim_core.forecast.inputs import OTHER_SET, ServedText, acceptance_on
 from vocabtrim_core.forecast.paper import FULL_K, RESULTS
 from vocabtrim_core.forecast.paper_check import check_against_paper
 from vocabtrim_core.forecast.roofline import from_one_run, roofline
+from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast, implied_alpha
 from vocabtrim_core.tradeoff import TradeOff
 
@@ -225,3 +229,34 @@ def test_a_head_of_fewer_bits_takes_fewer_bytes_a_row():
 def test_bad_input_is_one_sentence(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_a_mixture_whose_stored_experts_are_not_known_says_so():
+    known = PRESETS["qwen3-30b-a3b"]
+    earlier = replace(known, stored_layer_weights=None, stored_experts=1)
+    h200 = HARDWARE["h200"]
+    assert "memory is checked with all of them" in roofline(known, h200, 3).regime
+    regime = roofline(earlier, h200, 3).regime
+    assert "How many experts the target holds is not known" in regime
+    assert "memory is checked" not in regime
+    assert "experts" not in roofline(LLAMA, h200, 3).regime
+
+
+def test_vllms_cycles_on_two_cores_from_the_untrimmed_one():
+    # SmolLM2, H = 576, three steps: 52 ms at all 49,152 rows, 43 at 4,096, 39 at 1,500.
+    cycles = from_one_run(49_152, 0.052, device("laptop-cpu"), 3 * 2 * 576)
+    for k, measured_ms in ((4_096, 43), (1_500, 39)):
+        times = sorted(1e3 * float(model.cycle_s(k)) for model in cycles.ends)
+        assert times[0] <= measured_ms <= times[1]
+    assert "measure two sizes" in cycles.regime
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"), [(3.5, True), (1.2, True), (2.85, False), (2.93, False)]
+)
+def test_a_measured_length_far_from_what_the_full_one_implies_is_said(length, expected):
+    coverage = 1 - 0.03 * (1 - np.arange(1, 1001) / 1000)
+    text = ServedText("t", OTHER_SET, coverage, None, ())
+    settings = ForecastSettings(2.9, 3, measured=((900, length),))
+    sentences = acceptance_on(text, settings).assumed
+    assert any("lies outside the" in sentence for sentence in sentences) == expected

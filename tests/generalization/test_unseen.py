@@ -93,3 +93,12 @@ def test_the_interval_holds_what_clumped_text_leaves_unseen():
         hits += found.low <= truth <= found.high
         assert unseen_mass(np.bincount(topics.ravel().repeat(3))) == 0
     assert hits >= 52
+
+
+def test_pieces_without_a_conversation_count_as_none():
+    """One conversation is cut into many pieces, of which one holds it: none of it can be new."""
+    rows = np.zeros((16, 5), np.int64)
+    rows[3] = [4, 2, 1, 1, 0]
+    pieces = ShardCounts.of(rows, (rows.sum(1) > 0).astype(int))
+    estimate = unseen(rows.sum(0), None, pieces)
+    assert (estimate.basis, estimate.value) == ("tokens", 2 / 8)

@@ -17,11 +17,13 @@ from pathlib import Path
 import pytest
 
 from helpers import ROOT, TESTS
+from vocabtrim_core.tokenizers.presets import PRESETS
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer, load_tokenizer
 
 OWN = TESTS / "data"
 SHARED = Path(os.environ.get("TEST_SHARED") or ROOT.parent / "shared")
-BUNDLED = ("llama-3.1", "tekken")
+VENDORS = ("llama-3.1", "tekken")  # bundled, with code of their vendor to compare with
+BUNDLED = (*VENDORS, "smollm2")
 KEPT = Path(sys.prefix) / "share" / "test-tokenizers"  # outlives a run; files are named by content
 
 
@@ -48,7 +50,11 @@ def shared_corpus(name: str) -> Path:
 def tokenizer_spec(name: str) -> str:
     """What the product takes for "llama-3.1" (a preset) or "shared:qwen-151k" (a folder)."""
     where, _, folder = name.rpartition(":")
-    return str(shared_folder(f"data/tokenizers/{folder}")) if where == "shared" else name
+    if where == "shared":
+        return str(shared_folder(f"data/tokenizers/{folder}"))
+    if name in PRESETS and not PRESETS[name].installed:
+        pytest.skip(f"needs the package {PRESETS[name].package}, which is not installed")
+    return name
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from vocabtrim_core.counting.response_files import keep_responses
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.counts_store import save_counts
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 SIZE = PRESETS["llama-3.1-8b"].vocab_size

@@ -112,3 +112,27 @@ def test_what_the_figure_shows(make_counts):
     assert "Measured, 95 % interval" in names
     assert "Predicted from the other sizes" in names
     assert "In the fit" not in names
+
+
+def test_a_link_is_followed_or_what_is_not_is_said(chat):
+    app = testing.AppTest.from_file(str(APP), default_timeout=60)
+    link = {"counts": chat.key, "hardware": "h200", "batch": "64", "context": "5000"}
+    for name, value in {**link, "training": "nonsense", "hardwar": "l4", "embed": "true"}.items():
+        app.query_params[name] = value
+    said = [toast.value for toast in app.run().toast]  # of what no page knows
+    app.switch_page("pages/forecast.py").run()
+    assert not app.exception
+    assert app.selectbox(key="hardware").value == "h200"
+    assert app.select_slider(key="batch").value == 64
+    said += [toast.value for toast in app.toast]
+    assert [text.replace("\\", "") for text in said] == [
+        f"Ignored from the link: {names}; no such setting or value."
+        for names in ("hardwar", "context, training")
+    ]
+    assert not app.run().toast
+
+
+def test_a_cpu_says_that_it_wants_a_measurement_and_leads_to_one(chat):
+    app = opened(chat, timing="Data sheet", hardware="laptop-cpu")
+    assert any("measure two sizes" in caption.value for caption in app.caption)
+    assert app.button(key="measure_instead").label == "Measure on Throughput"

@@ -20,7 +20,7 @@ from vocabtrim_core import tpe
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import list_counts, save_counts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.tokenizers.presets import PRESETS as BUNDLED

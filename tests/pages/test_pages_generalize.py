@@ -27,7 +27,7 @@ from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import EARLIER_VERSION, TokenCounts
 from vocabtrim_core.counts_store import remove_counts, save_counts
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.exports import ExportContext, export
 from vocabtrim_core.forecast.cycle_times import cycle_times
 from vocabtrim_core.forecast.decision import Served, decide
@@ -692,7 +692,7 @@ def test_without_responses_the_ceiling_is_said_to_be_weaker(sets, tmp_path, monk
     app = opened("forecast", sets)
     assert "a bound from coverage" in words(app)
     app = opened("generalize", sets)
-    assert "An interval needs the answers themselves" in words(app)
+    assert "An interval needs the answers of two conversations or more" in words(app)
     row = app.dataframe[0].value.iloc[0]
     assert row[["Coverage", "From", "To"]].isna().all()
     assert f"{row['In sample']:.1f}% of the 60,000 tokens of chat :red-badge[in" in words(app)

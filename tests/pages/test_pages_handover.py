@@ -24,7 +24,7 @@ from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import list_counts, save_counts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.fields.codec import to_session
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.settings import ForecastSettings

@@ -16,7 +16,7 @@ from helpers.training_folders import write_bundled_target, write_run
 from vocabtrim_core import workspace
 from vocabtrim_core.cli.bench_options import parsed
 from vocabtrim_core.counts_store import save_counts
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.programs import ENGINE, add, remove
 from vocabtrim_core.serving import latency_probe

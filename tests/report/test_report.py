@@ -18,7 +18,8 @@ import yaml
 from vocabtrim_core import wording
 from vocabtrim_core.counts import EARLIER_VERSION
 from vocabtrim_core.coverage import CoverageCurve, coverage_on, sampled
-from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_cost import DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, order_free_ceiling
 from vocabtrim_core.forecast.cycle_times import cycle_times

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_config import architecture_from_config, load_architecture
-from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_cost import DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary

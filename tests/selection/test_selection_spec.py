@@ -24,7 +24,8 @@ from vocabtrim_core.cli.arguments import selection_from
 from vocabtrim_core.cli.run import parser
 from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.draft_config import kept_config
-from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_cost import DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.codec import (
     add_options,

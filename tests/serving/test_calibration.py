@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.lazy import Lazy
@@ -12,6 +14,7 @@ from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.paper import RESULTS
+from vocabtrim_core.forecast.retraining import LENGTH_NOISE
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.serving.calibration import (
     calibration,
@@ -258,3 +261,47 @@ def test_the_full_drafts_histogram_gives_acceptance_per_position():
     )
     assert found.rates(SIZE) == pytest.approx((16 / 20, 12 / 16, 10 / 12))
     assert found.rates(SIZE - 1) == ()
+
+
+def answers(seed: int, number: int = 40) -> list[Answer]:
+    """Answers whose acceptance differs from prompt to prompt."""
+    rng = np.random.default_rng(seed)
+    accepted = []
+    for _ in range(number):
+        hits = rng.binomial(3, rng.beta(4, 3), size=int(rng.integers(5, 60)))
+        accepted.append(tuple(np.bincount(hits, minlength=4).tolist()))
+    return [
+        Answer(1 + sum((j + 1) * n for j, n in enumerate(cycles)), 1.0, 0.1, sum(cycles), cycles)
+        for cycles in accepted
+    ]
+
+
+def test_the_noise_of_prompts_is_that_of_a_bootstrap_over_them():
+    given = answers(3)
+    run = Run.of("full", 1, 0, given, 10.0)
+    rng = np.random.default_rng(0)
+    cycles = np.array([sum(a.accepted) for a in given])
+    tokens = np.array([sum((j + 1) * n for j, n in enumerate(a.accepted)) for a in given])
+    drawn = rng.integers(len(given), size=(20_000, len(given)))
+    bootstrap = np.log(tokens[drawn].sum(1) / cycles[drawn].sum(1)).std()
+    assert run.prompt_noise == pytest.approx(bootstrap, rel=0.05)
+
+
+def test_runs_that_agree_exactly_still_have_the_noise_of_their_prompts():
+    runs = tuple(Run.of("full", 1, i, answers(5), 10.0) for i in range(3))
+    drafts = (Configuration("full", SIZE, steps=3),)
+    noise = calibration(Measurement("p", "t", "e", drafts, runs, SIZE)).length_noise
+    assert noise == runs[0].prompt_noise > 0
+    # Runs that differ by more than prompts explain say so themselves.
+    far = (replace(runs[0], acceptance_length=1.5), *runs[1:])
+    assert calibration(Measurement("p", "t", "e", drafts, far, SIZE)).length_noise > noise
+
+
+def test_without_answers_the_noise_is_that_of_measurements_in_general():
+    alike = measured({SIZE: [0.02, 0.02, 0.02]}, {SIZE: 2.9})
+    assert calibration(alike).length_noise == LENGTH_NOISE
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_fewer_than_two_answers_tell_no_noise_of_prompts(number):
+    assert Run.of("full", 1, 0, answers(1, number), 10.0).prompt_noise is None

@@ -10,7 +10,8 @@ import pytest
 from helpers.lazy import Lazy
 
 from vocabtrim_core.cli import main
-from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
+from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.serving import latency_probe

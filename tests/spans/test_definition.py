@@ -142,7 +142,8 @@ def test_sentinels_of_the_table(rules):
             continue
         rendered += 1
         bos = rules.special_tokens.get("bos_token")
-        assert not (bos and any(bos in text for text in found.texts)), conversation.name
+        forged = bos and bos in str(conversation.messages)
+        assert not (bos and any(bos in text for text in found.texts)) or forged, conversation.name
         bad = misplaced(found, conversation.messages, conversation.tools, SENTINEL)
         if bad:
             wrong[conversation.name] = bad

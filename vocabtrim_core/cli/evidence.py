@@ -13,7 +13,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.wording import between, signed
 
 if TYPE_CHECKING:
-    from vocabtrim_core.forecast.evidence import Checked
+    from vocabtrim_core.forecast.evidence_check import Checked
     from vocabtrim_core.jobs.progress import Progress
 
 
@@ -33,7 +33,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _evidence(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.forecast.evidence import check, load, score, select, shipped
+    from vocabtrim_core.forecast.evidence import load, select, shipped
+    from vocabtrim_core.forecast.evidence_check import check, score
 
     rows = [] if arguments.own else list(shipped())
     for path in arguments.files:

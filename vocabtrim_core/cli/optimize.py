@@ -111,7 +111,7 @@ def _optimize_text(result: Result) -> str:
 
 
 def _drafts(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.draft_cost import PRESETS
+    from vocabtrim_core.draft_presets import PRESETS
 
     return {
         "drafts": [

@@ -36,6 +36,11 @@ class ShardCounts:
     def __len__(self) -> int:
         return len(self.conversations)
 
+    @property
+    def counted(self) -> int:
+        """Pieces that hold any conversation."""
+        return int(np.count_nonzero(self.conversations))
+
     def total(self, vocab_size: int, weights: np.ndarray | None = None) -> np.ndarray:
         """Add up all pieces.
 

@@ -33,7 +33,7 @@ from vocabtrim_core.workspace.files import new_folder
 from vocabtrim_core.workspace.locks import named_lock
 
 NAME, TITLE = SMOLLM2, "SmolLM2-135M-Instruct"
-ARCHITECTURE = "smollm2-135m"  # of `draft_cost.PRESETS`
+ARCHITECTURE = "smollm2-135m"  # of `draft_presets.PRESETS`
 ABOUT = "conversion.json"  # beside the weights: what was converted, by what
 DISK_BYTES = 280_000_000
 MEMORY_BYTES = 500_000_000  # Python, libraries, and rows of the largest tensor (382 MB at most)

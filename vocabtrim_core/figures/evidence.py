@@ -19,7 +19,7 @@ from vocabtrim_core.figures.style import (
     whiskers,
 )
 from vocabtrim_core.forecast.concurrency import StreamGain
-from vocabtrim_core.forecast.evidence import Checked
+from vocabtrim_core.forecast.evidence_check import Checked
 from vocabtrim_core.forecast.head_format import HeadBytes
 
 

@@ -16,6 +16,10 @@ FAR = 20  # times the reading of all weights; overheads, batch and context expla
 # Bytes/s at which cycle times may say that head rows are read: from the slowest memory to eight of
 # the fastest devices that share the head. Beyond one device, or below all of them, it is said.
 LEAST_RATE, MOST_DEVICES = 1e9, 8
+# A cycle this long that reads its head slower than any device is one of milliseconds: in seconds it
+# would be a thousandth, and the rate a thousand times as much, which is that of a usual device.
+LONG_SECONDS = 1
+MOST_FAR = 300  # times the reading of all weights; milliseconds come to a thousand times and more
 JUDGED_BYTES = 1e7  # between the heads of two cycles: of fewer, other work takes most of the time
 SLOWEST = min(sheet.bandwidth * sheet.effective[0] for sheet in HARDWARE.values())
 FASTEST = max(HARDWARE.values(), key=lambda sheet: sheet.bandwidth)
@@ -47,7 +51,8 @@ def cycle_times(settings: ForecastSettings, architecture: DraftArchitecture) -> 
         cycles = CycleRange.measured(settings.cycles)
         sizes = [k for k, _ in settings.cycles]
         large = row * (max(sizes) - min(sizes)) >= JUDGED_BYTES
-        return _checked(cycles, row) if large else cycles
+        shortest = min(seconds for _, seconds in settings.cycles)
+        return _checked(cycles, row, shortest) if large else cycles
     hardware = device(settings.hardware)
     if settings.cycles:
         cycles = from_one_run(*settings.cycles[0], hardware, row)
@@ -71,6 +76,12 @@ def _one_run_note(settings: ForecastSettings, architecture: DraftArchitecture) -
     if target is None:
         return ""
     least = architecture.bytes_per_weight * target / hardware.bandwidth
+    if seconds > max(MOST_FAR * least, LONG_SECONDS):
+        raise InputError(
+            f"The cycle at k = {k:,} is said to take {seconds:g} s, {seconds / least:,.0f} times "
+            f"the reading of {architecture.name}'s target on {hardware.name}; give seconds, "
+            f"such as {seconds / 1e3:.3g} for {seconds:g} ms."
+        )
     if least <= seconds <= FAR * least:
         return ""
     than = "less than" if seconds < least else f"more than {FAR} times"
@@ -95,7 +106,7 @@ def row_bytes(settings: ForecastSettings, architecture: DraftArchitecture) -> fl
     return settings.depth * HEAD_BYTES[settings.head_format] * architecture.hidden_size
 
 
-def _checked(cycles: CycleRange, row: float) -> CycleRange:
+def _checked(cycles: CycleRange, row: float, shortest: float) -> CycleRange:
     """The same range, with a sentence where bytes hardly explain it; InputError if they cannot."""
     rate = row / cycles.middle.row_s
     said = f"These cycle times say that head rows are read at {rate / 1e9:,.3g} GB/s"
@@ -106,6 +117,11 @@ def _checked(cycles: CycleRange, row: float) -> CycleRange:
         )
     if rate < LEAST_RATE:
         raise InputError(f"{said}, slower than any memory is; {check}.")
+    if rate < SLOWEST and shortest >= LONG_SECONDS:
+        raise InputError(
+            f"{said} in cycles of {shortest:g} s and more, slower than any device here; give "
+            f"seconds, such as {shortest / 1e3:.3g} for {shortest:g} ms."
+        )
     if rate > FASTEST.bandwidth:
         said += (
             f", faster than one {FASTEST.name}: right where devices share the head, else {check}."

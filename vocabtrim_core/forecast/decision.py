@@ -27,11 +27,13 @@ class Decision:
         alpha: Weight of coverage in the utility.
         fastest_k: The k of the highest expected throughput.
         equivalent_alpha: The alpha whose optimum is `fastest_k`.
-        stability: Smallest and largest k* over samples of the text; None where not computed.
+        stability: Between which sizes unlimited text of the kind would put k*; None where not
+            computed.
         gains: Baseline k -> relative gain of `k` over it.
         recommended_gains: The same of `recommended_k`.
-        too_little: Whether every token that was seen pays for itself, so that k* is the number of
-            tokens in the text and would grow with it.
+        too_little: Whether k* is as many tokens as were seen, or the `stability` reaches that far:
+            then more text of the kind may ask for more tokens than this one can name.
+        seen: Distinct tokens of the text that chooses.
         constrained: Whether a floor or bounds limit the sizes.
         break_even: Of `k` against V.
         served: Name of the evaluation traffic, the worst of several.
@@ -50,6 +52,7 @@ class Decision:
     gains: dict[int, Gain]
     recommended_gains: dict[int, Gain]
     too_little: bool
+    seen: int
     constrained: bool
     break_even: BreakEven
     served: str
@@ -61,6 +64,11 @@ class Decision:
         """Whether a gain of 3 % over the usual 32,000 (or over a smaller V) is in the band."""
         gains = self.recommended_gains
         return (gains.get(SHIPPED_K) or next(iter(gains.values()))).high >= WORTH
+
+    @property
+    def expected_loss(self) -> bool:
+        """Whether the recommended size is expected to be slower than all tokens."""
+        return next(iter(self.recommended_gains.values())).middle < 0
 
     @property
     def loses(self) -> bool:
@@ -116,6 +124,13 @@ def _seen_optimum(tradeoff: TradeOff) -> int:
     return min(tradeoff.optimum.k, max(seen, tradeoff.k_min))
 
 
+def _too_little(tradeoff: TradeOff, stability: tuple[int, int] | None) -> bool:
+    seen = tradeoff.curve.distinct
+    if seen == tradeoff.curve.vocab_size:
+        return False
+    return seen <= max(tradeoff.optimum.k, stability[1] if stability else 0)
+
+
 def decide(
     tradeoff: TradeOff,
     served: Sequence[Served],
@@ -136,7 +151,7 @@ def decide(
         chosen_k: The user's own size; None for the optimum of the utility.
         accepted_like: Number of most frequent tokens that are accepted as often as the `chosen_k`,
             where those are other tokens.
-        stability: Interval of k* over samples of the text, if computed.
+        stability: Interval of the k* of unlimited text of the kind, if computed.
 
     Returns:
         The decision.
@@ -176,7 +191,8 @@ def decide(
         recommended_gains=gains
         if nearest == k
         else {base: forecast.gain(nearest, base) for base in baselines},
-        too_little=tradeoff.curve.distinct <= min(tradeoff.optimum.k, size - 1),
+        too_little=_too_little(tradeoff, stability),
+        seen=tradeoff.curve.distinct,
         constrained=tradeoff.floor > 0 or tradeoff.k_min > 1 or tradeoff.last_k < size,
         break_even=break_even(forecast, k, size),
         served=worst.name,

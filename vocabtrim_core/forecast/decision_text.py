@@ -20,8 +20,8 @@ class DecisionText(NamedTuple):
         expected: What it brings, on which text.
         break_even: What may be lost before it is slower than all tokens.
         alpha: Why the utility's weight and the device disagree; empty where they do not.
-        caution: That the text is too little to judge by, or that little is to be won; empty
-            otherwise.
+        caution: That the text is too little to judge by, that a loss is expected, or that little is
+            to be won; empty otherwise.
     """
 
     headline: str
@@ -65,11 +65,16 @@ def decision_text(decision: Decision, vocab_size: int) -> DecisionText:
         _expected(decision),
         _break_even(decision),
         _alpha(decision),
-        _caution(decision),
+        _caution(decision, vocab_size),
     )
 
 
 def _headline(decision: Decision, vocab_size: int) -> str:
+    if decision.too_little and decision.k == decision.optimum_k:
+        return (
+            f"Too little text to choose by: count more conversations before you serve "
+            f"{decision.recommended_k:,} of {vocab_size:,} tokens."
+        )
     if decision.loses:
         lost = gain_text(next(iter(decision.recommended_gains.values())))
         return (
@@ -92,7 +97,7 @@ def _equivalent(decision: Decision) -> str:
     )
     if decision.stability:
         least, most = decision.stability
-        text += f" Another sample of the text would put k* between {least:,} and {most:,}."
+        text += f" Unlimited text of the kind would put k* between {least:,} and {most:,}."
     return text
 
 
@@ -127,13 +132,20 @@ def _alpha(decision: Decision) -> str:
     )
 
 
-def _caution(decision: Decision) -> str:
+def _caution(decision: Decision, vocab_size: int) -> str:
     if decision.too_little:
+        why = f"each of the {decision.seen:,} tokens that were seen is worth keeping"
+        if decision.optimum_k < decision.seen:
+            why = f"k* may be as large as the {decision.seen:,} tokens that were seen"
+        return f"{why[0].upper()}{why[1:]}, so more text would bring others."
+    if decision.loses:
+        return ""
+    if decision.expected_loss:
         return (
-            f"Too little text to judge: each of the {decision.optimum_k:,} tokens that were seen "
-            "is worth keeping, so another sample would bring others; count more conversations."
+            f"A loss is expected on {decision.served}: all {vocab_size:,} tokens are more likely "
+            "the faster choice there."
         )
-    if decision.worth_it or decision.loses:
+    if decision.worth_it:
         return ""
     base = SHIPPED_K if SHIPPED_K in decision.gains else next(iter(decision.gains))
     return (

@@ -24,6 +24,7 @@ from vocabtrim_core.forecast.acceptance_model import (
     order_free_ceiling,
     position_rates,
 )
+from vocabtrim_core.forecast.band import Z
 from vocabtrim_core.forecast.paper import RESULTS
 from vocabtrim_core.forecast.retraining import AUTO, DECAY, retraining
 from vocabtrim_core.forecast.settings import ForecastSettings
@@ -215,12 +216,34 @@ def acceptance_on(
         ),
     ]
     full, full_range, about_full = _full_length(settings, lengths, coverage, training)
-    assumed += [*filter(None, [about_full]), retraining(training).source]
-    model = AcceptanceModel(
-        coverage, limit, depth, full, lengths, training, settings.rates, full_range
+    unmeasured = AcceptanceModel(
+        coverage, limit, depth, full, {}, training, settings.rates, full_range
     )
+    assumed += [
+        *filter(None, [about_full]),
+        *_unlikely(unmeasured, lengths, settings.length_noise),
+        retraining(training).source,
+    ]
+    model = replace(unmeasured, measured=lengths)
     sharp = text.ceiling is not None
     return Acceptance(model, text.name, text.basis, tuple(assumed), sharp)
+
+
+def _unlikely(model: AcceptanceModel, lengths: Mapping[int, float], noise: float) -> list[str]:
+    """Sentences about measured lengths outside what the model expects without them."""
+    low, high = model.interval()
+    sentences: list[str] = []
+    for k, length in sorted(lengths.items()):
+        if not 1 <= k < len(low):
+            continue
+        least, most = low[k - 1] * np.exp(-Z * noise), high[k - 1] * np.exp(Z * noise)
+        if not least <= length <= most:
+            sentences.append(
+                f"The length of {length:.2f} measured at {k:,} tokens lies outside the {least:.2f} "
+                f"to {most:.2f} that are expected from {model.full_length:.2f} with all tokens; "
+                "check that both are from the same prompts and depth."
+            )
+    return sentences
 
 
 def of_several(acceptance: Acceptance, names: Sequence[str]) -> Acceptance:

@@ -160,6 +160,10 @@ def _regime(
         text += (
             " The fast end reads the experts of one token for all rows, the slow end experts of "
             "each row's own; memory is checked with all of them."
+            if architecture.stored_layer_weights is not None
+            else " How many experts the target holds is not known (its shapes are from an earlier "
+            "version): reading and memory are those of one token's experts, so the device must "
+            "hold more. Choose the draft architecture again."
         )
     text += (
         f" Attention reads {context:,} tokens of cache per sequence."

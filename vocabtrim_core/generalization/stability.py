@@ -70,7 +70,7 @@ def best_sample(counts: TokenCounts, responses: Responses | None) -> StabilitySa
     if responses is not None and responses.complete:
         return responses
     shards = load_shards(counts.key)
-    if shards is not None and len(shards) >= LEAST_PIECES:
+    if shards is not None and shards.counted >= LEAST_PIECES:
         return Pieces(shards, counts.vocab_size)
     return responses
 
@@ -136,7 +136,7 @@ def held_out_of(
     if responses is not None and responses.conversations > 1 and responses.tokens:
         interval = held_out_coverage(responses, k, counts=counts.counts, seed=seed)
         return HeldOutCoverage(interval.value, interval.low, interval.high)
-    if pieces is None or len(pieces) < LEAST_PIECES:
+    if pieces is None or pieces.counted < LEAST_PIECES:
         return None
     curve = held_out_curve(Pieces(pieces, counts.vocab_size), seed=seed)
     return HeldOutCoverage(float(curve[k - 1]), None, None)

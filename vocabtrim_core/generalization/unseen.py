@@ -81,7 +81,7 @@ def unseen(
     """
     if responses is not None and responses.conversations > 1 and responses.tokens:
         return unseen_in_new_conversation(responses, counts)
-    if pieces is not None and len(pieces) >= LEAST_PIECES:
+    if pieces is not None and pieces.counted >= LEAST_PIECES:
         return Unseen(_unseen_in_new_piece(pieces, counts), None, None, "pieces")
     return Unseen(unseen_mass(counts), None, None, "tokens")
 

@@ -219,6 +219,7 @@ def decision(data: ReportData) -> list[str]:
         return []
     headline, *others = decision_text(data.decision, data.full.k).sentences()
     agrees = data.decision.recommended_k == data.decision.k and not data.decision.loses
+    agrees = agrees and not data.decision.too_little
     return others if agrees else [headline, *others]
 
 

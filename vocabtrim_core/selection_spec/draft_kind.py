@@ -36,7 +36,7 @@ def load_draft(name: str) -> DraftArchitecture:
         The architecture over its own V. InputError where the file cannot be read as one.
     """
     from vocabtrim_core.draft_config import load_architecture
-    from vocabtrim_core.draft_cost import PRESETS
+    from vocabtrim_core.draft_presets import PRESETS
 
     return load_architecture(name if name in PRESETS else draft_file(name))
 
@@ -77,7 +77,8 @@ def default_draft(vocab_size: int) -> DraftArchitecture:
         The first preset with this V, as in commands, else Llama 3.1's shapes over it.
     """
     from vocabtrim_core.draft_config import preset_of
-    from vocabtrim_core.draft_cost import PRESETS, with_vocab_size
+    from vocabtrim_core.draft_cost import with_vocab_size
+    from vocabtrim_core.draft_presets import PRESETS
 
     return preset_of(vocab_size) or with_vocab_size(PRESETS["llama-3.1-8b"], vocab_size)
 
@@ -91,7 +92,7 @@ def preset_name(shape: DraftArchitecture) -> str:
     Returns:
         The preset's name, "" for other shapes.
     """
-    from vocabtrim_core.draft_cost import PRESETS
+    from vocabtrim_core.draft_presets import PRESETS
 
     preset = PRESETS.get(shape.name)
     return shape.name if preset and _alike(preset, shape) else ""
@@ -220,7 +221,8 @@ class Draft(Kind):
             InputError: The name is unknown, or a parameter cannot be read.
         """
         from vocabtrim_core.draft_config import fitted
-        from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
+        from vocabtrim_core.draft_cost import DraftArchitecture
+        from vocabtrim_core.draft_presets import PRESETS
 
         if shape := query.get("shape"):
             return json_of(DraftArchitecture).link(Leaf(param="shape"), shape)
@@ -257,7 +259,7 @@ def named_draft(arguments: Namespace) -> DraftArchitecture | None:
         InputError: There is no such preset, or the file describes no draft.
     """
     from vocabtrim_core.draft_config import load_architecture, published
-    from vocabtrim_core.draft_cost import PRESETS
+    from vocabtrim_core.draft_presets import PRESETS
 
     if arguments.draft_config:
         shape = load_architecture(arguments.draft_config)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
+import numpy as np
+
 LENGTH_HELP = (
     "Tokens per verification by the target: 1 + accepted drafted tokens / verifications. The first "
     "token of an answer comes from the prefill and does not count, so the length of K drafted "
@@ -50,3 +52,26 @@ def length_of(
     if sum(accepted) == verified:
         return 1 + sum(j * cycles for j, cycles in enumerate(accepted)) / verified
     return None if generated is None else generated / verified
+
+
+def noise_of_prompts(tokens: Sequence[float], verified: Sequence[float]) -> float | None:
+    """How much an acceptance length would differ on as many other prompts of the kind.
+
+    The error of a ratio of sums over prompts, linearized; the cycles of one answer depend on each
+    other, so prompts are the unit.
+
+    Args:
+        tokens: float[n], what the verifications of each answer gave.
+        verified: float[n], the verifications of each answer.
+
+    Returns:
+        Standard deviation of the logarithm of the length; None for fewer than two answers with a
+        verification.
+    """
+    given, cycles = np.asarray(tokens, float), np.asarray(verified, float)
+    given, cycles = given[cycles > 0], cycles[cycles > 0]
+    n = len(cycles)
+    if n < 2 or not given.sum():
+        return None
+    residuals = given - given.sum() / cycles.sum() * cycles
+    return float(np.sqrt(n / (n - 1) * (residuals**2).sum()) / given.sum())

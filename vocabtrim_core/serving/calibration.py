@@ -86,15 +86,17 @@ class Calibration:
     def length_noise(self) -> float:
         """Standard deviation of the logarithm of the largest size's acceptance length.
 
-        From its runs where there are two or more, with the width that few of them need; else the
-        one of measurements whose runs are not known.
+        The larger of two: what its runs differ by, with the width that few of them need, and what
+        other prompts would change, which runs over the same prompts do not show: from the answers,
+        else the one of measurements whose runs are not known.
         """
-        lengths = [acceptance_length([run]) for run in self.points[-1].runs]
-        values = [length for length in lengths if length]
+        runs = self.points[-1].runs
+        prompts = max((run.prompt_noise or 0.0 for run in runs), default=0.0) or LENGTH_NOISE
+        values = [length for run in runs if (length := acceptance_length([run]))]
         if len(values) < 2:
-            return LENGTH_NOISE
+            return prompts
         spread = interval(np.log(values), confidence=0.9)
-        return (spread.half or 0.0) / Z
+        return max((spread.half or 0.0) / Z, prompts)
 
     def rates(self, vocab_size: int) -> tuple[float, ...]:
         """Acceptance per draft position of the full draft, from its histogram of accepted tokens.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving.acceptance_length import added, length_of
+from vocabtrim_core.serving.acceptance_length import added, length_of, noise_of_prompts
 from vocabtrim_core.serving.earlier_formats import from_format_1, from_format_2
 from vocabtrim_core.serving.store import Storable, Store
 
@@ -55,6 +55,13 @@ class Answer:
     first_token_s: float | None = None
     verified: int | None = None
     accepted: tuple[int, ...] = ()
+
+
+def _given(answer: Answer) -> int:
+    """Tokens that an answer's verifications gave: by its histogram where that has every one."""
+    if answer.verified and sum(answer.accepted) == answer.verified:
+        return answer.verified + sum(j * cycles for j, cycles in enumerate(answer.accepted))
+    return max(answer.tokens - 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,8 @@ class Run:
         error: Why the run failed, "" for a good run. The numbers of a failed run are not valid.
         started: UTC, ISO 8601.
         cpu_s: CPU seconds of the engine's processes; None where unknown.
+        prompt_noise: Standard deviation of the logarithm of the acceptance length over as many
+            other prompts; None where the answers do not tell it.
     """
 
     configuration: str
@@ -137,6 +146,7 @@ class Run:
     error: str = ""
     started: str = ""
     cpu_s: float | None = None
+    prompt_noise: float | None = None
 
     @classmethod
     def of(
@@ -184,6 +194,9 @@ class Run:
             accepted=accepted,
             started=started,
             cpu_s=counted.cpu_s,
+            prompt_noise=noise_of_prompts(
+                [_given(a) for a in drafted], [a.verified or 0 for a in drafted]
+            ),
         )
 
     @property

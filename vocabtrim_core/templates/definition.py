@@ -50,6 +50,10 @@ def generated(
         before += header
     if after.startswith(before):
         return after[len(before) :]
+    # What stands before the first message (a system prompt of the template's own) comes with it.
+    opening = before[len(closed) :] if before.startswith(closed) else ""
+    if not i and opening.strip() and opening in after:
+        return after.partition(opening)[2]
     if i and not after.startswith(_open(bare)):
         return None
     # The prompt opens something that this turn does not have (a thought): cut at a piece of markup.

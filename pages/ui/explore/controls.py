@@ -10,7 +10,7 @@ from pages.ui.frame import plain_errors
 from pages.ui.session import session
 from pages.ui.widgets import linked
 from vocabtrim_core.draft_config import architecture_from_config, fitted, published
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.model_config import parse_config
 from vocabtrim_core.selection_spec.draft_kind import (
     default_draft,

@@ -10,6 +10,7 @@ import streamlit as st
 from pages.ui import eval_sets
 from pages.ui.forecast import length_form, measurement_form, timing_form
 from pages.ui.format import plain
+from pages.ui.links import linked_choice
 from pages.ui.session import session
 from pages.ui.widgets import drop_stale, linked
 from vocabtrim_core.counts_store import StoredCounts
@@ -143,7 +144,7 @@ def _served(stored: StoredCounts) -> tuple[StoredCounts, ...]:
         list(by_key),
         [stored.key] if session.served is None else None,
         format_func=names.__getitem__,
-        **linked("served"),
+        **linked_choice("served", names, several=True),
         placeholder=names[stored.key],
         help="The text that is served; of several the one that gains least decides. Coverage of "
         "the counted set above, which chooses the tokens, is held out: each tenth of its "
@@ -158,7 +159,7 @@ def _training() -> str:
         "Trimmed draft",
         list(names),
         format_func=names.__getitem__,
-        **linked("training"),
+        **linked_choice("training", names),
         help="Training the draft again for k tokens changes its acceptance. Unless chosen, a draft "
         "trained on the counted set serves such text, and any other set is other text.",
     )

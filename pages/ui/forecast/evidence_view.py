@@ -14,7 +14,8 @@ from vocabtrim_core.coverage import sampled
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.figures import evidence as figures
 from vocabtrim_core.forecast.concurrency import gains_by_streams
-from vocabtrim_core.forecast.evidence import CLASSES, Checked, check, parse, score, select, shipped
+from vocabtrim_core.forecast.evidence import CLASSES, parse, select, shipped
+from vocabtrim_core.forecast.evidence_check import Checked, check, score
 from vocabtrim_core.forecast.head_format import head_bytes, same_bytes
 from vocabtrim_core.wording import expected, signed
 

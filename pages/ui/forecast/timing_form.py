@@ -6,6 +6,8 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui.links import linked_choice
+from pages.ui.router import go_to
 from pages.ui.widgets import linked, persisted, value_of
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.devices import HARDWARE
@@ -18,18 +20,22 @@ CONTEXTS = (0, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 
 def hardware() -> str:
     """The device's menu; returns its key in HARDWARE."""
+    link = linked_choice("hardware", {key: sheet.name for key, sheet in HARDWARE.items()})
     name = st.selectbox(
         "Hardware",
         list(HARDWARE),
-        index=list(HARDWARE).index(NO_FORECAST.hardware),
+        index=0 if value_of("hardware") else list(HARDWARE).index(NO_FORECAST.hardware),
         format_func=lambda n: HARDWARE[n].name,
-        **linked("hardware"),
+        **link,
     )
     sheet = HARDWARE[name]
     st.caption(
         f"{sheet.bandwidth / 1e12:.3g} TB/s, {sheet.flops / 1e12:,.0f} TFLOP/s: {sheet.source}. "
         f"{sheet.measured[0].upper()}{sheet.measured[1:]}."
     )
+    if sheet.caution:
+        st.caption(sheet.caution)
+        go_to("throughput", "Measure on Throughput", type="tertiary", key="measure_instead")
     return name
 
 

@@ -27,8 +27,8 @@ from vocabtrim_core.figures import traffic as figures
 from vocabtrim_core.generalization.stability import HeldOutCoverage
 
 NO_INTERVAL = (
-    "An interval needs the answers themselves, which this workspace has not kept for {names}: "
-    "count the set here to have one."
+    "An interval needs the answers of two conversations or more, which this workspace has not for "
+    "{names}: count the set here, or a larger one, to have one."
 )
 
 

@@ -73,7 +73,9 @@ def _hero(facts: ReportData) -> dict[str, object]:
     if facts.decision:
         words = decision_text(facts.decision, full.k)
         agrees = facts.decision.recommended_k == chosen.k and not facts.decision.loses
-        decided = words.equivalent if agrees else f"{words.headline} {words.equivalent}"
+        agrees = agrees and not facts.decision.too_little
+        parts = ("" if agrees else words.headline, words.equivalent, words.caution)
+        decided = " ".join(filter(None, parts))
     how = f"{'your choice' if settings.k else 'exact optimum'} at alpha {settings.alpha:g}"
     return {
         "headline": ["Keep ", f"{chosen.k:,}", f" of {full.k:,} tokens"],

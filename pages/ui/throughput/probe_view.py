@@ -12,7 +12,7 @@ from pages.ui.format import ESTIMATED, MEASURED, plain
 from pages.ui.frame import footer
 from pages.ui.throughput.shown_measurement import committed, here
 from pages.ui.widgets import drop_stale, persisted
-from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.figures import latency as figures
 from vocabtrim_core.serving import latency_probe
 from vocabtrim_core.serving.latency_probe import Probe

@@ -157,6 +157,16 @@ def _hermes() -> dict[str, str]:
     return {"default": ours("hermes_default")(), "tool_use": ours("hermes_tool_use")()}
 
 
+def _of_preset(name: str) -> Callable[[], str]:
+    def get() -> str:
+        from vocabtrim_core.tokenizers.presets import PRESETS
+
+        tokenizer_spec(name)  # skips without its package
+        return PRESETS[name].template()
+
+    return get
+
+
 def _named(name: str) -> Callable[[], str]:
     def get() -> str:
         from vocabtrim_core.templates.presets import NAMED
@@ -186,6 +196,13 @@ FAMILIES = {
     "llama3": Family("package:llama3_1", package("llama3_1"), (EOT,), bos=BEGIN, eos=EOT),
     "llama3_1": Family(
         "shared:llama-3.1", _file("shared:llama-3.1"), (EOT, EOM), bos=BEGIN, eos=EOT
+    ),
+    "smollm2": Family(
+        "preset:smollm2",
+        _of_preset("smollm2"),
+        ("<|im_end|>",),
+        bos="<|im_start|>",
+        eos="<|im_end|>",
     ),
     "mistral_v3": Family("preset:tekken", mistral("v3"), ("</s>",), MISTRAL, "<s>", "</s>"),
     "mistral_v7": Family("preset:tekken", mistral("v7"), ("</s>",), MISTRAL, "<s>", "</s>"),
@@ -269,6 +286,7 @@ FAMILIES = {
 # One of each habit; the rest take minutes and are left to `-m slow`.
 USUAL = (
     "qwen3",
+    "smollm2",
     "gptoss",
     "llama3_1",
     "mistral_v13",
