@@ -5,8 +5,8 @@
 
 In an empty workspace, unless --home names one, where a stopped experiment goes on. Writes
 benchmarks/results/experiment_<NAME>.json and .md; NAME is the engine, unless it is given. The JSON
-holds the whole measurement: every run, every prompt. With --also the same drafts are measured on a
-second engine, with a results file of its own; --program names it, as `engine --add` stored it.
+holds the measurement, run by run. With --also the same drafts are measured on a second engine, with
+a results file of its own; --program names it, as `engine --add` stored it.
 """
 
 from __future__ import annotations

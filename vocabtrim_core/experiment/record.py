@@ -117,7 +117,7 @@ def carry_out(plan: ExperimentPlan, run: Run, progress: Any) -> Experiment:
     Args:
         plan: The settings.
         run: Runs a command line, called as run(argv, progress); gives the command's result.
-        progress: Called as `Progress` is; its `stage` gives the progress of a part.
+        progress: The progress of the whole; `Progress.within` gives that of a stage.
 
     Returns:
         The finished experiment.
