@@ -27,7 +27,7 @@ class FinishedStage:
     Attributes:
         name: One of STAGES.
         argv: Words of its command line.
-        seconds: How long it took, over all attempts that reached this record.
+        seconds: How long its last attempt took.
         result: What the command gave.
     """
 
