@@ -14,6 +14,7 @@ from vocabtrim_core.selection_spec.settings import Settings
 
 WHOLE_CHOICE = ("choice", "spec", "ids")  # `restore` answers for such a link
 STREAMLITS_OWN = ("embed", "embed_options")
+PAGES_OWN = ("counts", "measured")  # written and read by pages themselves
 
 
 def remember() -> None:
@@ -48,7 +49,7 @@ def ignored() -> list[str]:
     address = session.address or {}
     if any(name in address for name in WHOLE_CHOICE):
         return []
-    elsewhere = {leaf.param for _, leaf in table(Settings)} | {"counts", *STREAMLITS_OWN}
+    elsewhere = {leaf.param for _, leaf in table(Settings)} | {*PAGES_OWN, *STREAMLITS_OWN}
     wrong: list[str] = []
     for name, texts in address.items():
         if name in elsewhere or not any(texts):

@@ -98,6 +98,19 @@ def test_the_newest_measurement_is_in_view_with_its_verdict():
     assert verdict(old, "13,264", 1) in words(app)
 
 
+def test_what_the_page_itself_writes_into_the_address_is_no_unknown_setting():
+    def page() -> None:
+        import streamlit as st
+
+        from pages.ui import links
+
+        st.query_params["measured"] = "ab"
+        st.query_params["surely_not"] = "1"
+        st.write(" ".join(links.ignored()))
+
+    assert testing.AppTest.from_function(page).run().markdown[0].value == "surely_not"
+
+
 def test_the_fastest_of_several_is_said_with_its_ties_and_the_power_of_the_runs():
     found = made(ks=(None, V, 4096, 8192))
     keep(found)
