@@ -224,13 +224,11 @@ def start_button(
         possible: whether there is anything to start.
         options: further arguments of the button.
     """
-    st.button(
-        label,
-        disabled=not possible or is_running(argv),
-        on_click=begin,
-        args=(argv, title),
-        **options,
-    )
+    # No callback: it would take the arguments of the run before, without what was typed since.
+    if st.button(label, disabled=not possible or is_running(argv), **options):
+        begin(argv, title)
+        if is_running(argv):
+            st.rerun()
 
 
 def _try(action: Callable[[str], object], job_id: str) -> None:

@@ -8,7 +8,7 @@ from typing import get_args
 import streamlit as st
 
 from pages.ui.session import session
-from pages.ui.widgets import Linked, LinkedName, linked, set_values, value_of
+from pages.ui.widgets import Linked, LinkedName, linked, set_values, value_of, values
 from vocabtrim_core.fields.codec import table
 from vocabtrim_core.selection_spec.settings import Settings
 
@@ -50,17 +50,15 @@ def ignored() -> list[str]:
     if any(name in address for name in WHOLE_CHOICE):
         return []
     elsewhere = {leaf.param for _, leaf in table(Settings)} | {*PAGES_OWN, *STREAMLITS_OWN}
-    wrong: list[str] = []
+    shown, wrong = values(), list[str]()
     for name, texts in address.items():
         if name in elsewhere or not any(texts):
             continue
-        drawn = name in st.session_state
+        drawn = name in shown
         if name not in get_args(LinkedName) or (drawn and not _shows(name, value_of(name), texts)):
             wrong.append(name)
     session.address = {
-        name: texts
-        for name, texts in address.items()
-        if name not in st.session_state and name not in wrong
+        name: texts for name, texts in address.items() if name not in shown and name not in wrong
     }
     return wrong
 
