@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,10 +64,10 @@ def serving(
             yield address
         finally:
             server.terminate()
-            try:
-                server.wait(timeout=seconds)
-            finally:
-                server.kill()  # does nothing to one that has ended
+            with suppress(subprocess.TimeoutExpired):  # it waits for connections that stay open
+                server.wait(timeout=10)
+            server.kill()  # does nothing to one that has ended
+            server.wait()
 
 
 @contextmanager
