@@ -61,6 +61,7 @@ SHELL_ONLY = {
     "cluster",
     "draft",
     "draft-folder",
+    "format",
     "gguf-type",
     "header",
     "mem-fraction",
