@@ -36,7 +36,10 @@ def set_up() -> list[str]:
 
 
 heading("Train", "Teach a draft to propose the tokens you keep, and see what each size keeps.")
-if session.train_view is None:
+if session.run_to_show:
+    session.train_view, session.train_run = "Runs", session.run_to_show
+    del session.run_to_show
+elif session.train_view is None:
     busy = any(job.active for name in run_view.names() for job in cost_view.of_run(name))
     failed = run_view.failure()
     session.train_view = "Runs" if busy or failed else "Experiment"

@@ -198,36 +198,37 @@ def _actions(job: Job, place: str) -> None:
     )
 
 
-def begin(argv: Sequence[str], title: str, resources: Sequence[str] = ()) -> None:
-    """Start a command as a job, from a button; what keeps it from starting is said.
-
-    Args:
-        argv: the command's arguments.
-        title: of the job's card.
-        resources: what the job shares with no other, such as a GPU.
-    """
-    try:
-        jobs.start(argv, title, resources=resources)
-    except InputError as error:
-        st.toast(with_labels(str(error)), icon=":material/error:")
-
-
 def start_button(
-    label: str, argv: Sequence[str], title: str, *, possible: bool = True, **options: Any
+    label: str,
+    argv: Sequence[str],
+    title: str,
+    *,
+    resources: Sequence[str] = (),
+    possible: bool = True,
+    started: Callable[[], None] = lambda: None,
+    **options: Any,
 ) -> None:
     """The button that starts a command as a job; off while that runs.
+
+    What keeps the job from starting is said.
 
     Args:
         label: text of the button.
         argv: the command's arguments.
         title: of the job's card.
+        resources: what the job shares with no other, such as a GPU.
         possible: whether there is anything to start.
+        started: called once the job is started, before the page is drawn again.
         options: further arguments of the button.
     """
     # No callback: it would take the arguments of the run before, without what was typed since.
     if st.button(label, disabled=not possible or is_running(argv), **options):
-        begin(argv, title)
-        if is_running(argv):
+        try:
+            jobs.start(argv, title, resources=resources)
+        except InputError as error:
+            st.toast(with_labels(str(error)), icon=":material/error:")
+        else:
+            started()
             st.rerun()
 
 

@@ -109,6 +109,7 @@ class Session:
     # Training
     train_view = Entry[str | None](None)
     train_run = Entry[str | None](None)
+    run_to_show = Entry[str | None](None)  # when Train is drawn the next time
 
 
 session = Session()

@@ -102,14 +102,14 @@ def _write(
     size = ""
     if cut and not done:  # refused here, before the job, where the draft lacks tokens
         size = f", {format_bytes(plan(folder, view.vocabulary, target=target).size)}"
-    st.button(
+    jobpanel.start_button(
         "Written, see below" if done else f"Write the draft folder{size}",
+        argv,
+        f"Export the draft {folder.parent.name or folder.name}",
+        possible=not done,
         key="export_draft_write",
         type="primary",
         icon=":material/folder_copy:",
-        disabled=done or jobpanel.is_running(argv),
-        on_click=jobpanel.begin,
-        args=(argv, f"Export the draft {folder.parent.name or folder.name}"),
         help="Runs in the background and survives closing this page.",
     )
     jobpanel.watch_command(argv, "export_draft")

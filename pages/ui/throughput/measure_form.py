@@ -83,15 +83,16 @@ def start(
         key: key of the button.
         title: title of the job.
     """
-    st.button(
+    jobpanel.start_button(
         label,
+        argv,
+        title,
+        resources=engine.resources,
+        possible=not engine.missing,
         type="primary",
         icon=icon,
         key=key,
         width="stretch",
-        disabled=jobpanel.is_running(argv) or bool(engine.missing),
-        on_click=jobpanel.begin,
-        args=(argv, title, engine.resources),
         help="Runs in the background, survives closing this page, and keeps finished runs "
         "when it is stopped.",
     )

@@ -78,15 +78,15 @@ def _form() -> list[str]:
     ):
         argv += [flag, str(int(value))] if value != start else []
     argv += ["--with-target"] if target else []
-    st.button(
+    jobpanel.start_button(
         "Time the draft step",
+        argv,
+        f"Time the draft step of {draft}",
+        possible=bool(batches),
         type="primary",
         icon=":material/timer:",
         key="probe",
         width="stretch",
-        disabled=jobpanel.is_running(argv) or not batches,
-        on_click=jobpanel.begin,
-        args=(argv, f"Time the draft step of {draft}"),
     )
     return argv
 

@@ -44,13 +44,13 @@ def _actions(measurement: Measurement) -> None:
     key = measurement.key
     with st.container(horizontal=True, gap="small"):
         if measurement.origin == "measured" and BENCH in measurement.command:
-            st.button(
+            jobpanel.start_button(
                 "Measure again",
+                ["measurements", "replay", key],
+                f"{measurement.prompts} once more",
                 key=f"replay_{key}",
                 icon=":material/replay:",
                 help="Runs its command once more; the new measurement stands beside it.",
-                on_click=jobpanel.begin,
-                args=(["measurements", "replay", key], f"{measurement.prompts} once more"),
             )
         st.button(
             "Remove",

@@ -48,16 +48,16 @@ def panel() -> list[str]:
 
     with left:
         shared = cost_view.resources() if "local" in who else ()
-        latest = jobpanel.of_command(argv)[:1]
-        done = any(job.state == "done" for job in latest)
-        st.button(
+        done = any(job.state == "done" for job in jobpanel.of_command(argv)[:1])
+        jobpanel.start_button(
             "Answered, see the right" if done else "Let the target answer",
+            argv,
+            f"Own answers of {target.name} on {corpus.name}",
+            resources=shared,
+            possible=not done,
             type="primary",
             key="answers_start",
             icon=":material/autorenew:",
-            on_click=jobpanel.begin,
-            args=(argv, f"Own answers of {target.name} on {corpus.name}", shared),
-            disabled=done or any(job.active for job in latest),
         )
         jobpanel.watch_command(argv, "answers")
     with right:

@@ -101,38 +101,39 @@ def _start(request: TrainingRequest, trainer: Trainer | None, cost: Estimate | N
     busy = any(job.active for job in of_run(request.run))
     ready = bool(request.sizes.all) and trainer is not None and (cost is None or cost.fits)
     with st.container(horizontal=True, gap="small"):
-        st.button(
+        jobpanel.start_button(
             "Training, see Runs" if busy else request.title,
+            request.argv,
+            request.title,
+            resources=resources(),
+            possible=ready and not busy,
+            started=lambda: _show(request.run),
             type="primary",
             key="train_start",
             icon=":material/model_training:",
-            disabled=busy or not ready,
-            on_click=_begin,
-            args=(request,),
             help="One job in the background; it survives closing this page.",
         )
-        st.button(
+        jobpanel.start_button(
             "Check and measure",
+            check_arguments(request),
+            "Check and measure",
+            resources=resources(),
+            possible=bool(request.sizes.all),
             key="train_check",
             icon=":material/fact_check:",
-            on_click=jobpanel.begin,
-            args=(check_arguments(request), "Check and measure", resources()),
-            disabled=not request.sizes.all,
             help="SpecForge's own check (train --plan), and a few steps of the smallest and the "
             "largest size, for time and memory. No draft is trained.",
         )
+
+
+def _show(run: str) -> None:
+    session.run_to_show = run
 
 
 def resources() -> tuple[str, ...]:
     """What a training holds, so that two never share a GPU, or the cores."""
     trainer = known_trainer()
     return trainer.resources if trainer else ("train",)
-
-
-def _begin(request: TrainingRequest) -> None:
-    jobpanel.begin(request.argv, request.title, resources())
-    session.train_view = "Runs"
-    session.train_run = request.run
 
 
 def of_run(name: str) -> list[Job]:
@@ -224,12 +225,12 @@ def online(request: TrainingRequest) -> None:
     trains = left.text_input("GPUs that train", "1", **persisted("online_train"))
     serves = right.text_input("GPUs that serve the target", "0", **persisted("online_serve"))
     argv = check_arguments(request, f"{trains.strip()}:{serves.strip()}")
-    st.button(
+    jobpanel.start_button(
         "Make and check the run file",
+        argv,
+        "Check the online run file",
+        possible=bool(request.sizes.all),
         key="online_check",
         icon=":material/lan:",
-        on_click=jobpanel.begin,
-        args=(argv, "Check the online run file"),
-        disabled=not request.sizes.all,
     )
     outcome(argv, "online", "online")

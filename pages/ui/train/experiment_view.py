@@ -10,6 +10,7 @@ from pages.ui import jobpanel, plots
 from pages.ui.format import MEASURED, percent, plain
 from pages.ui.router import go_to
 from pages.ui.tables import table
+from pages.ui.train import cost_view
 from pages.ui.widgets import persisted
 from vocabtrim_core.corpora.demo import chat
 from vocabtrim_core.corpora.uploads import list_uploads
@@ -43,6 +44,7 @@ def panel() -> list[str]:
             "Run the experiment",
             argv,
             f"Experiment: {plan.target} on {plan.engine}",
+            resources=cost_view.resources(),
             type="primary",
             key="experiment_start",
             icon=":material/science:",

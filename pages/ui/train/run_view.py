@@ -154,14 +154,15 @@ def _go_on(run: TrainingRun) -> None:
     """A run that stopped without a job in sight, from a shell or with its card dismissed."""
     argv = _command(run.name)
     st.warning("This run is not finished, and nothing works on it.", icon=":material/pause_circle:")
-    st.button(
+    jobpanel.start_button(
         "Go on",
+        argv,
+        f"Go on with {run.name}",
+        resources=cost_view.resources(),
+        possible=argv[0] == "train" and "--target" in argv,
         key="train_go_on",
         type="primary",
         icon=":material/play_arrow:",
-        on_click=jobpanel.begin,
-        disabled=argv[0] != "train" or "--target" not in argv,
-        args=(argv, f"Go on with {run.name}", cost_view.resources()),
     )
 
 

@@ -134,15 +134,13 @@ def _count_first(chosen: ChosenTarget, corpus: TrainingCorpus) -> None:
         "--model-config",
         str(folder / "config.json"),
     ]
-
-    st.button(
+    jobpanel.start_button(
         "Count these conversations to find k*",
+        argv,
+        f"Count {corpus.name} with the tokenizer of {chosen.name}",
         key="train_count",
         type="tertiary",
         icon=":material/calculate:",
-        on_click=jobpanel.begin,
-        args=(argv, f"Count {corpus.name} with the tokenizer of {chosen.name}"),
-        disabled=jobpanel.is_running(argv),
         help="With this target's tokenizer. The set can then be explored, too.",
     )
     jobpanel.watch_command(argv, "train_count")
