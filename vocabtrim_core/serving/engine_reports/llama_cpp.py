@@ -105,16 +105,7 @@ def counts(metrics: Metrics) -> DraftCounts | None:
     Returns:
         The sums; None where it does not count.
     """
-    drafts = metrics.count("llamacpp:spec_decode_num_drafts_total")
-    accepted = metrics.count("llamacpp:spec_decode_num_accepted_tokens_total")
-    if drafts is None or accepted is None:
-        return None
-    return DraftCounts(
-        drafts,
-        accepted,
-        metrics.count("llamacpp:spec_decode_num_draft_tokens_total"),
-        metrics.positions("llamacpp:spec_decode_num_accepted_tokens_per_pos_total"),
-    )
+    return metrics.drafts("llamacpp")
 
 
 def in_log(text: str) -> bool:

@@ -8,7 +8,14 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vocabtrim_core.serving.engines.counters import parse
+from vocabtrim_core.serving.engine_reports.report import DraftCounts
+from vocabtrim_core.serving.engines.counters import (
+    ACCEPTED,
+    DRAFTED,
+    DRAFTS,
+    PER_POSITION,
+    parse,
+)
 
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -123,3 +130,23 @@ class Metrics:
         """
         sums = self.by_label(name, "position")
         return tuple(round(sums[str(i)]) for i in range(len(sums)) if str(i) in sums)
+
+    def drafts(self, prefix: str) -> DraftCounts | None:
+        """The sums over verifications since the server started, as vLLM and llama.cpp count them.
+
+        Args:
+            prefix: Of the metrics' names, "vllm" or "llamacpp".
+
+        Returns:
+            The sums; None where it does not count.
+        """
+        verifications = self.count(f"{prefix}:{DRAFTS}")
+        accepted = self.count(f"{prefix}:{ACCEPTED}")
+        if verifications is None or accepted is None:
+            return None
+        return DraftCounts(
+            verifications,
+            accepted,
+            self.count(f"{prefix}:{DRAFTED}"),
+            self.positions(f"{prefix}:{PER_POSITION}"),
+        )

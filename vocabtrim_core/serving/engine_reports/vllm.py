@@ -113,16 +113,7 @@ def counts(metrics: Metrics) -> DraftCounts | None:
     Returns:
         The sums; None where nothing is drafted.
     """
-    drafts = metrics.count("vllm:spec_decode_num_drafts_total")
-    accepted = metrics.count("vllm:spec_decode_num_accepted_tokens_total")
-    if drafts is None or accepted is None:
-        return None
-    return DraftCounts(
-        drafts,
-        accepted,
-        metrics.count("vllm:spec_decode_num_draft_tokens_total"),
-        metrics.positions("vllm:spec_decode_num_accepted_tokens_per_pos_total"),
-    )
+    return metrics.drafts("vllm")
 
 
 def in_log(text: str) -> bool:
