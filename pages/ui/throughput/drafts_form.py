@@ -8,11 +8,9 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui.widgets import drop_stale, lines_of, persisted
-from vocabtrim_core import workspace
 from vocabtrim_core.drafts import bundled_target
+from vocabtrim_core.drafts.draft_specs import WorkspaceDraft, workspace_drafts
 from vocabtrim_core.drafts.runs import TrainingRun, list_runs
-from vocabtrim_core.drafts.slicing import NAME, SlicedDraft
-from vocabtrim_core.errors import InputError
 
 ANOTHER = "another folder"
 
@@ -24,16 +22,6 @@ class KnownTarget:
     spec: str
     name: str
     folder: Path
-
-
-@dataclass(frozen=True, slots=True)
-class KnownDraft:
-    """A draft folder of this workspace. target: the folder of its target, None where not known."""
-
-    folder: Path
-    k: int
-    name: str
-    target: Path | None
 
 
 def targets() -> list[KnownTarget]:
@@ -54,26 +42,13 @@ def _of(run: TrainingRun) -> Path:
     return Path(run.spec["target"]["folder"])
 
 
-def drafts(target: Path | None) -> list[KnownDraft]:
+def drafts(target: Path | None) -> list[WorkspaceDraft]:
     """Trained and trimmed drafts, those of another target left out.
 
     Args:
         target: folder of the target, None where it is not known.
     """
-    every_draft = [
-        KnownDraft(draft.draft, draft.k, run.name, _of(run))
-        for run in list_runs()
-        for draft in run.drafts
-        if draft.draft
-    ]
-    for note in sorted(workspace.folder("trimmed").glob(f"*/{NAME}")):
-        try:
-            sliced = SlicedDraft.load(note.parent)
-        except InputError:
-            continue
-        name = f"trimmed from {sliced.source.get('name', 'a draft')}"
-        every_draft.append(KnownDraft(note.parent, sliced.k, name, None))
-    known = [draft for draft in every_draft if draft.target in (None, target)]
+    known = [draft for draft in workspace_drafts() if draft.target in (None, target)]
     return sorted(known, key=lambda draft: (-draft.k, draft.name))
 
 
