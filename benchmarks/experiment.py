@@ -18,10 +18,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.report import write_report
+from vocabtrim_core.cli.experiment import over, rate
+from vocabtrim_core.experiment.outcome import outcome
+from vocabtrim_core.experiment.plan import MEASURE, argv_of
+from vocabtrim_core.experiment.record import FinishedStage, load
 from vocabtrim_core.machine import cores
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,23 +47,11 @@ def command(home: str, *argv: str) -> dict[str, Any]:
     return result
 
 
-def interval(value: dict[str, Any] | None, digits: int) -> str:
-    """A mean with half of its interval."""
-    if value is None:
-        return ""
-    half = "" if value["half"] is None else f" ± {value['half']:.{digits}f}"
-    return f"{value['mean']:.{digits}f}{half}"
-
-
-def gain(draft: dict[str, Any], base: str) -> str:
-    """The throughput of a draft against a baseline, in percent, with half of its interval."""
-    if base not in draft["ratios"]:
-        return ""
-    comparison = draft["ratios"][base]
-    ratio = comparison["ratio"]
-    half = "" if ratio["half"] is None else f" ± {100 * ratio['half']:.1f}"
-    doubt = "" if comparison["distinguishable"] else " (may be chance)"
-    return f"{100 * ratio['mean'] - 100:+.1f} %{half}{doubt}"
+def compared(draft: dict[str, Any], base: str) -> str:
+    """The throughput of a draft against a baseline, and whether that may be chance."""
+    comparison = draft["ratios"].get(base)
+    doubt = " (may be chance)" if comparison and not comparison["distinguishable"] else ""
+    return f"{over(draft, base)}{doubt}"
 
 
 def rows(result: dict[str, Any]) -> list[dict[str, object]]:
@@ -78,38 +71,26 @@ def rows(result: dict[str, Any]) -> list[dict[str, object]]:
             "accepted by position": ", ".join(
                 f"{share:.2f}" for share in draft["position_acceptance"]
             ),
-            "tokens/s": interval(draft["throughput"], 1),
-            **{f"over {base}": gain(draft, base) for base in bases},
+            "tokens/s": rate(draft["throughput"]),
+            **{f"over {base}": compared(draft, base) for base in bases},
         }
         for draft in result["drafts"]
     ]
     return [*stages, *drafts]
 
 
-def measured_on(home: str, result: dict[str, Any], engine: str, program: str) -> dict[str, Any]:
-    """The same drafts on another engine, as the outcome of an experiment."""
-    settings = result["settings"]
-    argv = ["bench", "--engine", engine, "--target", settings["target"], "--draft", result["run"]]
-    argv += ["--interpreter", program] if program else []
-    argv += ["--prompts", settings["unseen"], "--limit", str(settings["measured"])]
-    argv += ["--runs", str(settings["runs"]), "--max-new-tokens", str(settings["new_tokens"])]
-    argv += ["--steps", str(settings["draft_steps"])]
+def measured_on(home: str, key: str, engine: str, program: str) -> dict[str, Any]:
+    """The drafts of an experiment on another engine, as an experiment would show them."""
+    os.environ["VOCABTRIM_HOME"] = home
+    done = load(key)
+    plan = replace(done.plan, engine=engine, program=program)
+    argv = argv_of(MEASURE, plan, done.folder, done.results)
     began = time.perf_counter()
-    measured = command(home, *argv)
-    seconds = time.perf_counter() - began
-    trained = {draft["k"]: draft for draft in result["drafts"]}
-    kept = ("coverage", "held_out_length")
-    drafts = [{**row, **{n: trained[row["k"]][n] for n in kept}} for row in measured["rows"]]
-    stage = {"title": "Drafts are measured", "seconds": seconds, "command": " ".join(argv)}
-    return {
-        **result,
-        "settings": {**settings, "engine": engine},
-        "seconds": seconds,
-        "stages": [stage],
-        "drafts": drafts,
-        "measurement": measured["key"],
-        **{name: measured[name] for name in ("unpaid", "verdicts", "fastest", "notes")},
-    }
+    result = command(home, *argv)
+    stage = FinishedStage(MEASURE, tuple(argv), time.perf_counter() - began, result)
+    others = tuple(stage for stage in done.stages if stage.name != MEASURE)
+    shown = outcome(replace(done, plan=plan, stages=(*others, stage)))
+    return {**shown, "stages": shown["stages"][-1:], "seconds": stage.seconds}
 
 
 def report(home: str, result: dict[str, Any], name: str) -> None:
@@ -124,10 +105,10 @@ def report(home: str, result: dict[str, Any], name: str) -> None:
         *result["fastest"],
         *result["notes"],
     ]
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    averages = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     note = (
         f"{raw['engine']}; target {raw['target']}; k* of its own answers: {result['k_star']:,}. "
-        f"Load averages of the machine at the end ({cores()} cores): {load}.\n\n"
+        f"Load averages of the machine at the end ({cores()} cores): {averages}.\n\n"
         + "\n".join(f"- {sentence}" for sentence in sentences)
     )
     write_report(
@@ -147,15 +128,14 @@ def main() -> None:
     parser.add_argument("--also", default="", metavar="ENGINE")
     parser.add_argument("--program", default="", metavar="NAME")
     arguments, options = parser.parse_known_args()
-    shown = ["--also", arguments.also] if arguments.also else []
     with tempfile.TemporaryDirectory() as scratch:
         home = arguments.home or scratch
         result = command(home, "experiment", *options)
         sys.argv[1:] = options
         report(home, result, arguments.name)
         if arguments.also:
-            sys.argv[1:] = [*shown, *options]
-            report(home, measured_on(home, result, arguments.also, arguments.program), "")
+            sys.argv[1:] = ["--also", arguments.also, *options]
+            report(home, measured_on(home, result["key"], arguments.also, arguments.program), "")
 
 
 if __name__ == "__main__":

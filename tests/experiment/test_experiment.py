@@ -5,6 +5,7 @@ import json
 import pytest
 
 from vocabtrim_core.cli import COMMANDS, main
+from vocabtrim_core.cli.experiment import over, rate
 from vocabtrim_core.cli.run import parser
 from vocabtrim_core.corpora import open_corpus
 from vocabtrim_core.corpora.demo import chat
@@ -187,3 +188,12 @@ def test_names_of_questions_become_files_and_files_stay(tmp_path, monkeypatch):
     (tmp_path / "chat").mkdir()
     assert chat.paths(["chat", "a.jsonl"]) == ["chat", "a.jsonl"]
     assert open_corpus(path).limit is None
+
+
+def test_the_text_of_an_outcome_has_rates_and_gains_as_everywhere():
+    row = {"ratios": {"49,152": {"ratio": {"mean": 0.876, "half": 0.0191, "n": 3}}}}
+    assert over(row, "49,152") == "\N{MINUS SIGN}12.4 % ± 1.9"
+    assert over(row, "no speculation") == ""
+    assert rate({"mean": 38.04, "half": 0.86, "n": 3}) == "38.0 ± 0.9"
+    assert rate({"mean": 38.04, "half": None, "n": 1}) == "38.0"
+    assert rate(None) == "failed"

@@ -92,8 +92,8 @@ def _text(result: Result) -> str:
             _number(row["coverage"], 4),
             _number(row["held_out_length"], 3),
             _number(row["acceptance_length"], 3),
-            _interval(row["throughput"], "{:.1f}"),
-            *(_gain(row["ratios"].get(base)) for base in bases),
+            rate(row["throughput"]),
+            *(over(row, base) for base in bases),
         )
         for row in result["drafts"]
     ]
@@ -114,19 +114,37 @@ def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def _interval(value: Mapping[str, Any] | None, form: str) -> str:
-    if value is None:
+def rate(throughput: Mapping[str, Any] | None) -> str:
+    """Write tokens per second with half of their interval.
+
+    Args:
+        throughput: 'mean' and 'half', as the outcome of an experiment holds them; None where all
+            runs failed.
+
+    Returns:
+        '38.0 ± 0.9', the mean alone after one run, or 'failed'.
+    """
+    if throughput is None:
         return "failed"
-    half = value["half"]
-    return form.format(value["mean"]) + ("" if half is None else f" ± {form.format(half)}")
+    half = throughput["half"]
+    return f"{throughput['mean']:.1f}" + ("" if half is None else f" ± {half:.1f}")
 
 
-def _gain(comparison: Mapping[str, Any] | None) -> str:
-    if comparison is None:
-        return ""
-    ratio = comparison["ratio"]
-    gain = {"mean": 100 * (ratio["mean"] - 1), "half": ratio["half"] and 100 * ratio["half"]}
-    return f"{gain['mean']:+.1f} %" + (f" ± {gain['half']:.1f}" if gain["half"] else "")
+def over(draft: Mapping[str, Any], base: str) -> str:
+    """Write how much faster a draft is than a baseline.
+
+    Args:
+        draft: A row of the outcome's 'drafts'.
+        base: Name of the baseline.
+
+    Returns:
+        '+33.4 % ± 1.9', or "" where it was not compared with that baseline.
+    """
+    from vocabtrim_core.serving.statistics import RatioInterval
+    from vocabtrim_core.serving.verdict import gain
+
+    comparison = draft["ratios"].get(base)
+    return gain(RatioInterval(**comparison["ratio"])) if comparison else ""
 
 
 def _list_text(result: Result) -> str:
