@@ -39,7 +39,7 @@ ENGINES = ("llama.cpp", "vllm", "sglang", "torch")
 
 @dataclass(frozen=True, slots=True)
 class ExperimentPlan:
-    """Settings of an experiment. The defaults take under ten minutes on two idle cores.
+    """Settings of an experiment.
 
     Attributes:
         target: Name, folder or hub id of the target.
