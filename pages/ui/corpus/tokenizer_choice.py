@@ -55,6 +55,7 @@ def _with_v(tokenizer: Tokenizer, spec: str, revision: str | None) -> Tokenizer:
             sizes,
             **persisted(f"{key}_known"),
             format_func=lambda size: f"{size:,}",
+            wrap=True,
             on_change=_take,
             args=(key,),
         )

@@ -86,6 +86,7 @@ def controls(vocab_size: int) -> Settings:
             "Known sizes",
             sorted(marks),
             format_func=lambda k: f"{k:,}",
+            wrap=True,
             key="preset",
             on_change=_preset_picked,
             help="; ".join(meanings),

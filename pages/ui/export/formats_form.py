@@ -33,6 +33,7 @@ def choose_formats(k: int) -> list[str]:
         "Engine or trainer",
         engines,
         selection_mode="multi",
+        wrap=True,
         **persisted("export_engines"),
         help="Shows the formats of these alone; what is ticked elsewhere is not written then.",
     )

@@ -69,6 +69,7 @@ def choose(chosen: ChosenTarget, corpus: TrainingCorpus) -> Sizes:
             selection_mode="multi",
             default=sorted(usual)[::-1],
             format_func=labels.__getitem__,
+            wrap=True,
             **persisted(f"train_k_{size}_{best}"),
             help="One draft is trained per size, the smallest first, on the same features. All of "
             "V is the baseline the others are compared with.",
