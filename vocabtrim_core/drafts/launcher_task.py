@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import queue
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from vocabtrim_core.drafts.child_output import lines_of
 from vocabtrim_core.drafts.launcher import EVALUATED
 from vocabtrim_core.drafts.training_env import Trainer, complaint, out_of_space
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import disk
 
-POLL_SECONDS = 0.5
 Watch = Callable[[int, int], object]
 
 
@@ -68,26 +66,13 @@ def run_tool(
 
 def _follow(child: subprocess.Popen[str], watch: Watch) -> str:
     """Collect what a task prints until it ends, and report how far it is."""
-    lines: queue.Queue[str | None] = queue.Queue()
-
-    def read() -> None:
-        for line in child.stdout or ():
-            lines.put(line)
-        lines.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
     output, done, total = [], 0, 0
-    while True:
-        try:
-            line = lines.get(timeout=POLL_SECONDS)
-        except queue.Empty:
-            watch(done, total)
-            continue
+    for line in lines_of(child):
         if line is None:
-            child.wait()
-            return "".join(output)
-        if line.startswith(EVALUATED):
+            watch(done, total)
+        elif line.startswith(EVALUATED):
             done, total = map(int, line.removeprefix(EVALUATED).split())
             watch(done, total)
         else:
             output.append(line)
+    return "".join(output)

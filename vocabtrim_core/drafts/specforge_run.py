@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import shlex
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -25,6 +23,7 @@ import psutil
 
 from vocabtrim_core.drafts import metrics as metrics_
 from vocabtrim_core.drafts.aux_layers import same_draft
+from vocabtrim_core.drafts.child_output import lines_of
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.launcher_task import run_tool
 from vocabtrim_core.drafts.mapping_lock import keep_mapping
@@ -54,7 +53,6 @@ from vocabtrim_core.workspace.files import write_atomic
 
 LOG, START, PROCESS = "log.txt", "start", "process.json"
 STOP_SECONDS = 15.0  # SpecForge unwinds on SIGTERM; then its processes are killed
-POLL_SECONDS = 0.5
 TRITON_MAX_K = 131_072  # the loss kernel's widest head
 Watch = Callable[[Metrics | None], object]
 
@@ -199,26 +197,14 @@ class SpecForgeRun:
             self._explain(child.returncode, log_start)
 
     def _follow(self, child: subprocess.Popen[str], watch: Watch) -> None:
-        lines: queue.Queue[str | None] = queue.Queue()
-
-        def read() -> None:
-            for line in child.stdout or ():
-                lines.put(line)
-            lines.put(None)
-
-        threading.Thread(target=read, daemon=True).start()
         with (
             (self.folder / metrics_.FILE).open("a", encoding="utf-8") as metrics_file,
             (self.folder / LOG).open("a", encoding="utf-8") as log,
         ):
-            while True:
-                try:
-                    line = lines.get(timeout=POLL_SECONDS)
-                except queue.Empty:
+            for line in lines_of(child):
+                if line is None:
                     watch(None)
                     continue
-                if line is None:
-                    break
                 metrics = metrics_.parse(line, time.time())
                 if metrics is None:
                     log.write(line)
@@ -235,7 +221,6 @@ class SpecForgeRun:
                         f"with a learning rate below {self.plan.learning_rate:g}."
                     )
                 watch(metrics)
-        child.wait()
 
     def _explain(self, code: int, log_start: int) -> None:
         """Raise the InputError of a training that failed."""
