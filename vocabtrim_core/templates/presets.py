@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vocabtrim_core.tokenizers.bundled_templates import LLAMA3, MISTRAL, llama
+from vocabtrim_core.tokenizers.bundled_templates import LLAMA3, MISTRAL, QWEN, llama
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +32,6 @@ class NamedTemplate:
     end_of_turn: str
     jinja: str
 
-
-# Calls are in <tool_call> tags, results in <tool_response> tags inside a user turn.
-_QWEN = """\
-{%- for message in messages %}
-{%- if message.role == 'tool' %}
-{{- '<|im_start|>user\\n<tool_response>\\n' + message.content + '\\n</tool_response>' }}
-{%- else %}
-{{- '<|im_start|>' + message.role + '\\n' + (message.content or '') }}
-{%- for call in message.tool_calls | default([]) %}
-{{- '\\n' if message.content or not loop.first }}
-{{- '<tool_call>\\n{"name": "' + call.function.name + '", "arguments": ' }}
-{{- call.function.arguments | tojson }}
-{{- '}\\n</tool_call>' }}
-{%- endfor %}
-{%- endif %}
-{{- '<|im_end|>\\n' }}
-{%- endfor %}
-{%- if add_generation_prompt %}
-{{- '<|im_start|>assistant\\n' }}
-{%- endif %}
-"""
 
 _DEEPSEEK = """\
 {{- bos_token }}
@@ -143,11 +122,11 @@ NAMED: dict[str, NamedTemplate] = {
         jinja=llama("<|header_start|>", "<|header_end|>", "<|eot|>"),
     ),
     "qwen": NamedTemplate(
-        "Qwen 2, 2.5, 3 and other ChatML models",
+        "Qwen 2 to 3.8 and other ChatML models",
         header="<|im_start|>assistant\n",
         user_header="<|im_start|>user\n",
         end_of_turn="<|im_end|>\n",
-        jinja=_QWEN,
+        jinja=QWEN,
     ),
     "deepseek": NamedTemplate(
         "DeepSeek V3, R1",

