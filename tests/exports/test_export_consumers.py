@@ -228,10 +228,11 @@ def test_sglang_reads_the_token_map(exported, counts, vocabulary):
     tree.body = [node for node in tree.body if getattr(node, "name", "") == "load_token_map"]
     namespace = {"os": os, "torch": torch, "List": list}
     exec(compile(tree, str(source), "exec"), namespace)
-    ids = namespace["load_token_map"](str(exported / f"sglang/freq_{K}.pt"))
-    assert ids.dtype == torch.int64
-    assert np.array_equal(np.sort(ids.numpy()), vocabulary.ids)
-    assert (np.diff(counts.counts[ids.numpy()]) <= 0).all()
+    for file in (f"sglang/freq_{K}.pt", f"sglang-nextn/hot_tokens_{K}.pt"):
+        ids = namespace["load_token_map"](str(exported / file))
+        assert ids.dtype == torch.int64
+        assert np.array_equal(np.sort(ids.numpy()), vocabulary.ids)
+        assert (np.diff(counts.counts[ids.numpy()]) <= 0).all()
 
 
 # ---------------------------------------------------------------- what a wrong file would do

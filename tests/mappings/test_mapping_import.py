@@ -336,7 +336,7 @@ def test_pickles_of_anything_else_are_refused(tmp_path, capsys):
         ("a.txt", b"1\nx\n", "one whole number per line"),
         ("a.npz", b"no", "not a numpy file"),
         ("a.safetensors", b"no", "not an intact safetensors file"),
-        ("a.gguf", b"", "not a kind of file that holds a mapping"),
+        ("a.onnx", b"", "not a kind of file that holds a mapping"),
         ("a.txt", b"500", "no token id within 0..99"),
     ],
 )

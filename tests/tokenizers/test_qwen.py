@@ -1,4 +1,4 @@
-"""Qwen's bundled tokenizers: their ids are those of the package's own code and of Qwen's configs."""
+"""Qwen's bundled tokenizers: ids are those of the package's own code and of Qwen's configs."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="MAPPING",
         help="vocab_mapping.pt, cache.pt, d2t.npy, d2t.pt, freq_*.pt, draft_token_map.pt, ids.json "
-        "or .txt, .npz, a draft's safetensors or folder, a folder written by `export`",
+        "or .txt, .npz, ranges.json, .i32, .vocab.csv, a GGUF file with a smaller head, a draft's "
+        "safetensors or folder, a checkpoint of `trim-mtp`, a folder written by `export`",
     )
     shared(
         parser,
@@ -40,11 +41,18 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="gained and lost tokens to list (default %(default)s)",
     )
+    parser.add_argument(
+        "--ranks",
+        type=integer,
+        metavar="R",
+        help="tensor-parallel ranks that share V: show the rows of each",
+    )
     tokenizer_argument(parser)
 
 
 def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.generalization.compare import compare
+    from vocabtrim_core.generalization.list_audit import audit
     from vocabtrim_core.mappings.imported import import_mapping_for
     from vocabtrim_core.selection_spec.draft_kind import draft_or_none
 
@@ -60,6 +68,10 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
         reference,
     )
     tokenizer = tokenizer_or_none(sets[0], arguments.tokenizer)
+    audits = [
+        audit(mapping.ids, mapping.vocabulary, sets, tokenizer, arguments.ranks)
+        for mapping in mappings
+    ]
 
     def shown(ids: np.ndarray) -> list[Result]:
         return [
@@ -81,6 +93,8 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
                 "valid": mapping.valid,
                 "problems": list(mapping.problems),
                 "checks": [asdict(check) for check in mapping.checks],
+                "rows": asdict(found),
+                "remarks": list(found.sentences),
                 "coverage": [asdict(c) for c in row.coverages],
                 "best_coverage_of_this_size": row.best,
                 "latency_reduction": row.latency_reduction,
@@ -92,7 +106,7 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
                 "lost_share": row.lost_share,
                 "lost_tokens": shown(row.lost),
             }
-            for mapping, row in zip(mappings, rows, strict=True)
+            for mapping, row, found in zip(mappings, rows, audits, strict=True)
         ],
     }
 
@@ -112,7 +126,11 @@ def _compare_text(result: Result) -> str:
     ]
     lines = [table([head, *rows])]
     for mapping in result["mappings"]:
-        text = named_values(mapping, "kind", "stored_as", "tokenizer", "problems")
+        ranks = ", ".join(f"{rows:,}" for rows in mapping["rows"]["ranks"])
+        shown = {**mapping, "rows per rank": ranks}
+        text = named_values(
+            shown, "kind", "stored_as", "tokenizer", "problems", "rows per rank", "remarks"
+        )
         for name in ("gained", "lost"):
             tokens = ", ".join(
                 repr(token.get("token", token["id"])) for token in mapping[f"{name}_tokens"]

@@ -65,7 +65,7 @@ def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError(f"k = {arguments.k:,} is outside 1..{size:,}.")
     weights = arguments.weights or [1.0] * len(sets)
     progress(0, 2, "reading the tokenizer")
-    protected, excluded = _protected_and_excluded(arguments, sets, mix(sets, weights))
+    protected, excluded = protected_and_excluded(arguments, sets, mix(sets, weights))
     progress(1, 2, "choosing")
     settings = settings_of(arguments, size)
     problem = Problem(
@@ -100,10 +100,22 @@ def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
     return result
 
 
-def _protected_and_excluded(
+def protected_and_excluded(
     arguments: argparse.Namespace, sets: list[TokenCounts], frequencies: np.ndarray
 ) -> tuple[tuple[ProtectedGroup, ...], np.ndarray | None]:
-    """Return what must be kept, and what must not."""
+    """Read the options for tokens to keep and to leave out.
+
+    Args:
+        arguments: The command line: protect, script, exclude and tokenizer.
+        sets: Counts, of which the first names the tokenizer.
+        frequencies: [V], by which the tokens of a script are chosen.
+
+    Returns:
+        What must be kept; int64 ids that must not, None for none.
+
+    Raises:
+        InputError: A set or file is unknown, or the tokenizer is not found.
+    """
     from vocabtrim_core.selection.protect import (
         SETS,
         ProtectedGroup,

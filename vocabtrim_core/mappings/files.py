@@ -3,9 +3,12 @@
     .pt .pth .bin  {"d2t", "t2d"} (SpecForge, EAGLE), {"selected_token_ids"} (NeMo), a list of ids
                    (FR-Spec, SGLang token map), a bare tensor of offsets (Model-Optimizer)
     .npy .npz      d2t.npy with t2d.npy beside it (speculators), arrays ids or d2t and t2d
-    .json .txt     ids, as an array, {"ids": [...]}, or one per line
+    .json .txt     ids, as an array, {"ids": [...]}, ranges [[first, end], ...], or one per line
+    .i32 .csv      raw int32; a table with a column token_id (llama.cpp's MTP tools)
+    .gguf          the tokens of a smaller head: nextn_draft_vocab_ids or d2t
     .safetensors   d2t, t2d and the number of lm_head rows of a draft; only these are read
-    a folder       an export of ours, a draft checkpoint, or one that holds one of the files above
+    a folder       an export of ours, a draft checkpoint, a checkpoint with a smaller head for its
+                   MTP layers, or one that holds one of the files above
 
 Pickles of anything but plain tensors and numbers are refused: loading them could run code.
 """
@@ -22,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.mappings import mtp_lists
 from vocabtrim_core.mappings.raw import RawMapping, integers, mask, plain
 from vocabtrim_core.mappings.tokenizer_identity import identity_beside, identity_in
 
@@ -34,6 +38,7 @@ NAMES = (
     "ids.json",
     "ids.txt",
     "draft_vocabulary.npz",
+    "mtp_draft_vocab_ids.pt",
 )
 
 
@@ -108,7 +113,13 @@ def _export(path: Path) -> RawMapping:
 
 def _checkpoint(path: Path) -> RawMapping:
     from vocabtrim_core.drafts.checkpoint import open_checkpoint
+    from vocabtrim_core.drafts.mtp.checkpoint_copy import IDS, read_draft_head
 
+    if (path / IDS).is_file():
+        ids, size = read_draft_head(path)
+        return RawMapping(
+            path.name, "MTP checkpoint", ids, label="vLLM", vocab_size=size, resolved=True
+        )
     checkpoint = open_checkpoint(path)
     tensors, size = checkpoint.tensors, checkpoint.size("vocab_size")
     head = tensors.get("lm_head.weight") if "fc.weight" in tensors else None
@@ -252,7 +263,10 @@ def _json(path: Path) -> RawMapping:
         raise InputError(f"{path} is not readable JSON ({error}).") from error
     size = value.get("vocab_size") if isinstance(value, dict) else None
     ids = value.get("ids") if isinstance(value, dict) else value
-    raw = plain(path, ids, "ids (.json)")
+    if mtp_lists.are_ranges(ids):
+        raw = mtp_lists.ranges(path, ids)
+    else:
+        raw = plain(path, ids, "ids (.json)")
     about = value.get("about") if isinstance(value, dict) else None
     return replace(
         raw,
@@ -262,14 +276,6 @@ def _json(path: Path) -> RawMapping:
     )
 
 
-def _txt(path: Path) -> RawMapping:
-    try:
-        lines = path.read_text("utf-8").split()
-        return plain(path, [int(line) for line in lines], "ids (.txt)")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} must hold one whole number per line ({error}).") from error
-
-
 READERS: Mapping[str, Callable[[Path], RawMapping]] = {
     ".pt": _torch,
     ".pth": _torch,
@@ -277,6 +283,9 @@ READERS: Mapping[str, Callable[[Path], RawMapping]] = {
     ".npy": _npy,
     ".npz": _npz,
     ".json": _json,
-    ".txt": _txt,
+    ".txt": mtp_lists.lines,
+    ".i32": mtp_lists.int32,
+    ".csv": mtp_lists.table,
+    ".gguf": mtp_lists.gguf,
     ".safetensors": _safetensors,
 }

@@ -1,0 +1,1 @@
+"""Heads over the target's vocabulary inside a checkpoint: MTP, NextN, EAGLE."""
