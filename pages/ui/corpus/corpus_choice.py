@@ -222,4 +222,8 @@ def _about(info: CorpusInfo) -> None:
     for note in info.notes:
         st.caption(note)
     if info.left_out:
-        st.caption(f"Left out: {', '.join(info.left_out[:5])}")
+        named = info.data_left_out or info.left_out
+        further = len(info.left_out) - len(named[:5])
+        st.caption(
+            f"Left out: {', '.join(named[:5])}" + (f" and {further:,} more" if further else "")
+        )
