@@ -59,6 +59,12 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "qwen3": SMALL,
     "gemma3_text": SMALL,
     "phi3": {**SMALL, "pad_token_id": 0},
+    "apertus": {**SMALL, "head_dim": None, "pad_token_id": 0},
+    "arcee": SMALL,
+    "falcon": {n: v for n, v in SMALL.items() if n not in ("head_dim", "intermediate_size")},
+    "jais2": {**SMALL, "pad_token_id": 0},
+    "nanochat": {**SMALL, "head_dim": None, "pad_token_id": 0},
+    "persimmon": {n: v for n, v in SMALL.items() if n not in ("head_dim", "num_key_value_heads")},
     "starcoder2": SMALL,
     "gpt_neox": {n: v for n, v in SMALL.items() if n not in ("head_dim", "num_key_value_heads")},
     "qwen2_moe": {

@@ -26,7 +26,7 @@ from vocabtrim_core.counting.preflight import LOOKED_AT
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.wording import format_bytes
 
-SUFFIXES = ["jsonl", "ndjson", "json", "parquet", "arrow", "csv", "tsv", "gz", "zst"]
+SUFFIXES = ["jsonl", "ndjson", "json", "parquet", "arrow", "csv", "tsv", "gz", "zst", "bz2"]
 
 
 @dataclass(frozen=True, slots=True)
