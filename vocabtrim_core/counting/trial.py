@@ -111,14 +111,15 @@ def require_few_refused(corpus: Corpus, recipe: CountConfig) -> None:
     share = (broken + trial.surely_refused(read) * read) / max(1, broken + read)
     if share <= recipe.most_refused:
         return
-    reason, _, places = max((*reasons, *trial.refused.reasons), key=lambda counted: counted[1])
+    causes = sorted((*reasons, *trial.refused.reasons))
+    reason, _, places = max(causes, key=lambda counted: counted[1])
     refused = trial.refused.skipped
     causes = [f"the template refuses {refused:,} of {trial.rendered:,} conversations"] * bool(
         refused
     )
-    causes += [f"{broken:,} of {broken + read:,} rows are broken"] * bool(broken)
+    told += [f"{broken:,} of {broken + read:,} rows are broken"] * bool(broken)
     raise InputError(
-        f"{corpus.name}: {' and '.join(causes)} ({places[0]}: {reason}), more than the "
+        f"{corpus.name}: {' and '.join(told)} ({places[0]}: {reason}), more than the "
         f"{recipe.most_refused:.1%} that may be left out; "
         f"{remedy_of(reason) or 'choose another template'}, mend the rows, or allow a larger share "
         "(--max-refused)."
