@@ -113,11 +113,11 @@ def require_few_refused(corpus: Corpus, recipe: CountConfig) -> None:
         return
     causes = sorted((*reasons, *trial.refused.reasons))
     reason, _, places = max(causes, key=lambda counted: counted[1])
-    refused = trial.refused.skipped
-    causes = [f"the template refuses {refused:,} of {trial.rendered:,} conversations"] * bool(
-        refused
-    )
-    told += [f"{broken:,} of {broken + read:,} rows are broken"] * bool(broken)
+    told = []
+    if refused := trial.refused.skipped:
+        told.append(f"the template refuses {refused:,} of {trial.rendered:,} conversations")
+    if broken:
+        told.append(f"{broken:,} of {broken + read:,} rows are broken")
     raise InputError(
         f"{corpus.name}: {' and '.join(told)} ({places[0]}: {reason}), more than the "
         f"{recipe.most_refused:.1%} that may be left out; "
