@@ -166,8 +166,9 @@ def test_an_answer_without_its_opening_is_said(family, resolved):
         pytest.skip("the template writes no calls")
     said = [dict(reading.notes).get(UNOPENED, 0) for reading in readings]
     assert said == [0, int(family.name == "deepseek_v3")]
-    text, spans, _ = readings[1]
-    assert [bool(re.search("lookup|Deep", text[a:b])) for a, b in spans] == [True] * 4
+    if said[1]:  # counted where it stands
+        text, spans, _ = readings[1]
+        assert [bool(re.search("lookup|Deep", text[a:b])) for a, b in spans] == [True] * 4
 
 
 def test_the_proof_holds_on_every_conversation(resolved):
