@@ -8,8 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 CARD = "README.md"
 HEADER = re.compile(r"---\r?\n(.*?)\r?\n---\s*(?:\n|\Z)", re.DOTALL)
 SHARDS = re.compile(r"data/[^/]+-\d{5}-of-\d{5}(?:-\w+)?\.[^/]+")
@@ -68,6 +66,8 @@ def _is_list(value: Any) -> bool:
 
 def _header(card: Path) -> dict[str, Any]:
     """The YAML at the beginning of a card; empty without any."""
+    import yaml
+
     try:
         match = HEADER.match(card.read_text("utf-8-sig"))
         value = yaml.safe_load(match[1]) if match else None
