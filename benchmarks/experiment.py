@@ -5,8 +5,8 @@
 
 In an empty workspace, unless --home names one, where a stopped experiment goes on. Writes
 benchmarks/results/experiment_<NAME>.json and .md; NAME is the engine, unless it is given. The JSON
-holds the measurement, run by run. With --also the same drafts are measured on a second engine, with
-a results file of its own; --program names it, as `engine --add` stored it.
+holds the measurement, run by run and prompt by prompt. With --also the same drafts are measured on
+a second engine, with a results file of its own; --program names it, as `engine --add` stored it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from typing import Any
 
 from benchmarks.report import write_report
 from vocabtrim_core.cli.experiment import over, rate
-from vocabtrim_core.experiment.outcome import outcome
+from vocabtrim_core.experiment.outcome import SAID, outcome
 from vocabtrim_core.experiment.plan import MEASURE, argv_of
 from vocabtrim_core.experiment.record import FinishedStage, load
 from vocabtrim_core.machine import cores
+from vocabtrim_core.serving.statistics import RatioInterval
+from vocabtrim_core.serving.verdict import gain
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -54,6 +56,12 @@ def compared(draft: dict[str, Any], base: str) -> str:
     return f"{over(draft, base)}{doubt}"
 
 
+def by_prompt(draft: dict[str, Any], base: str) -> str:
+    """The same gain with its interval over prompts, which tells of other prompts of the kind."""
+    ratio = draft["over_prompts"].get(base)
+    return gain(RatioInterval(**ratio)) if ratio else ""
+
+
 def rows(result: dict[str, Any]) -> list[dict[str, object]]:
     """Stages with their times, then drafts with what was measured."""
     stages: list[dict[str, object]] = [
@@ -73,6 +81,7 @@ def rows(result: dict[str, Any]) -> list[dict[str, object]]:
             ),
             "tokens/s": rate(draft["throughput"]),
             **{f"over {base}": compared(draft, base) for base in bases},
+            **{f"over {base}, by prompt": by_prompt(draft, base) for base in bases},
         }
         for draft in result["drafts"]
     ]
@@ -99,12 +108,7 @@ def report(home: str, result: dict[str, Any], name: str) -> None:
     raw = json.loads(measurement.read_text("utf-8").replace(home, "WORKSPACE"))
     result = json.loads(json.dumps(result).replace(home, "WORKSPACE"))
     engine = result["settings"]["engine"]
-    sentences = [
-        *result["unpaid"],
-        *result["verdicts"],
-        *result["fastest"],
-        *result["notes"],
-    ]
+    sentences = [sentence for name in SAID for sentence in result[name]]
     averages = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     note = (
         f"{raw['engine']}; target {raw['target']}; k* of its own answers: {result['k_star']:,}. "

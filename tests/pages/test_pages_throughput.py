@@ -304,7 +304,7 @@ def test_measure_starts_the_command_it_shows(trained, started):
     app = opened()
     assert "Target and drafts are there" in words(app)
     app.number_input(key="measure_runs").set_value(5)
-    app.number_input(key="measure_steps").set_value(2).run()
+    app.multiselect(key="measure_drafted").set_value([3, 1]).run()
     button(app, "measure").click().run()
     argv = [
         "bench",
@@ -319,7 +319,8 @@ def test_measure_starts_the_command_it_shows(trained, started):
         "--runs",
         "5",
         "--steps",
-        "2",
+        "1",
+        "3",
     ]
     assert started == [argv]
     assert shlex.join(argv) in app.code[0].value

@@ -60,7 +60,6 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
         NO_SPECULATION,
         Drafting,
         baseline_drafts,
-        with_unique_labels,
     )
     from vocabtrim_core.serving.measurement import Configuration
 
@@ -86,8 +85,7 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
     alone = (
         [Configuration(NO_SPECULATION)] if arguments.no_speculation or not arguments.only else []
     )
-    compared = [*alone, *with_unique_labels([drafting.of(folder) for folder in folders])]
-    return Setup(attached, compared, missing, room)
+    return Setup(attached, [*alone, *drafting.configurations(folders)], missing, room)
 
 
 def _loop(arguments: argparse.Namespace, progress: Progress) -> tuple[TorchLoop, int]:

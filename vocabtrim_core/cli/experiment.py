@@ -84,6 +84,8 @@ def _list(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _text(result: Result) -> str:
+    from vocabtrim_core.experiment.outcome import SAID
+
     bases = list(dict.fromkeys(base for row in result["drafts"] for base in row["ratios"]))
     head = ("draft", "coverage, in sample", "held-out length", "acceptance length", "tokens/s")
     rows = [
@@ -101,10 +103,7 @@ def _text(result: Result) -> str:
     lines = [
         table([("stage", "seconds"), *times]),
         table([(*head, *(f"over {base}" for base in bases)), *rows]),
-        *result["unpaid"],
-        *result["verdicts"],
-        *result["fastest"],
-        *result["notes"],
+        *(sentence for name in SAID for sentence in result[name]),
         f"key: {result['key']}",
     ]
     return "\n".join(lines)

@@ -10,6 +10,9 @@ from vocabtrim_core.experiment.plan import CHOOSE, COUNT, MEASURE, TITLES, TRAIN
 from vocabtrim_core.experiment.record import Experiment
 from vocabtrim_core.wording import shell_line
 
+# Sentences of `bench`, in the order in which they are read.
+SAID = ("unpaid", "verdicts", "best_steps", "fastest", "notes")
+
 
 def outcome(experiment: Experiment) -> dict[str, Any]:
     """Gather the results of the stages, as far as they are.
@@ -20,9 +23,9 @@ def outcome(experiment: Experiment) -> dict[str, Any]:
     Returns:
         JSON values: 'key', 'settings', 'stages' (title, seconds and command of each), 'seconds',
         and of the finished stages: 'counts', 'k_star', 'run', 'measurement', 'drafts' (one row per
-        configuration: k, coverage of the answers that chose its tokens, held-out acceptance
-        length of its training, and measured acceptance length, tokens per second and gains), and
-        'unpaid', 'verdicts', 'fastest' and 'notes', as `bench` gives them.
+        configuration: k, drafted tokens, coverage of the answers that chose its tokens, held-out
+        acceptance length of its training, and measured acceptance length, tokens per second and
+        gains, with intervals over runs and over prompts), and what `bench` says (see SAID).
     """
     results = experiment.results
     measured = results.get(MEASURE, {})
@@ -46,7 +49,7 @@ def outcome(experiment: Experiment) -> dict[str, Any]:
         "run": results.get(TRAIN, {}).get("run"),
         "measurement": measured.get("key"),
         "drafts": [_row(row, trained.get(row["k"], {})) for row in measured.get("rows", ())],
-        **{name: measured.get(name, []) for name in ("unpaid", "verdicts", "fastest", "notes")},
+        **{name: measured.get(name, []) for name in SAID},
     }
 
 
@@ -55,10 +58,13 @@ def _row(measured: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, A
     return {
         "label": measured["label"],
         "k": measured["k"],
+        "steps": measured.get("steps"),
         "coverage": trained.get("coverage"),
         "held_out_length": trained.get("acceptance_length"),
         "acceptance_length": measured["acceptance_length"],
         "position_acceptance": measured["position_acceptance"],
         "throughput": measured["throughput"],
         "ratios": measured["ratios"],
+        "over_prompts": measured.get("over_prompts", {}),
+        "length_over_prompts": measured.get("length_over_prompts"),
     }

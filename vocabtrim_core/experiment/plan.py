@@ -13,7 +13,15 @@ from vocabtrim_core.drafts.completion_clients import Sampling
 from vocabtrim_core.drafts.plan import TrainingPlan
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.codec import to_argv
-from vocabtrim_core.fields.kinds import NUMBER, REPEATED, TEXT, WHOLE, integer, one_of
+from vocabtrim_core.fields.kinds import (
+    NUMBER,
+    REPEATED,
+    SMALL_WHOLES,
+    TEXT,
+    WHOLE,
+    integer,
+    one_of,
+)
 from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.serving.configurations import Drafting
 from vocabtrim_core.serving.engine import Generation
@@ -34,6 +42,7 @@ TITLES = {
 }
 ANSWERED_AT_ONCE = 4
 BEST, FULL = "best", "full"
+DRAFT_STEPS = (1, 2, 3)
 ENGINES = ("llama.cpp", "vllm", "sglang", "torch")
 
 
@@ -58,7 +67,7 @@ class ExperimentPlan:
         max_tokens: Most tokens captured.
         learning_rate: Its peak.
         ttt_length: Draft positions unrolled in training.
-        draft_steps: Tokens drafted in a cycle when measured.
+        draft_steps: Tokens drafted in a cycle when measured; every draft is measured with each.
         measured: Number of prompts measured.
         new_tokens: Tokens of a measured answer.
         runs: Measured runs of each draft.
@@ -109,8 +118,13 @@ class ExperimentPlan:
         int, Leaf(WHOLE, "--ttt-length", help="draft positions unrolled in training")
     ] = 3
     draft_steps: Annotated[
-        int, Leaf(WHOLE, "--draft-steps", help="tokens drafted in a cycle when measured")
-    ] = 3
+        tuple[int, ...],
+        Leaf(
+            SMALL_WHOLES,
+            "--draft-steps",
+            help="tokens drafted in a cycle when measured; every draft is measured with each",
+        ),
+    ] = DRAFT_STEPS
     measured: Annotated[int, Leaf(WHOLE, "--measured", help="prompts that are measured")] = 16
     new_tokens: Annotated[
         int, Leaf(WHOLE, "--max-new-tokens", help="tokens of a measured answer")
@@ -126,6 +140,7 @@ class ExperimentPlan:
                 f"Drafts would be measured on the prompts they are trained on ({self.prompts}); "
                 "name others to measure on."
             )
+        Drafting(self.draft_steps)  # InputError for what is no number of steps
         for size in self.named_sizes:
             if size not in (BEST, FULL):
                 _size(size)
@@ -138,7 +153,10 @@ class ExperimentPlan:
     @property
     def key(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the settings."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        settings = asdict(self)
+        if len(self.draft_steps) == 1:  # as it was written before there could be several
+            settings["draft_steps"] = self.draft_steps[0]
+        text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def ks(self, best: int, vocab_size: int) -> list[int]:
@@ -221,7 +239,7 @@ def argv_of(
         *interpreter,
         *_options(prompts=plan.unseen, limit=plan.measured, runs=plan.runs),
         *to_argv(Generation(plan.new_tokens)),
-        *to_argv(Drafting(steps=plan.draft_steps)),
+        *to_argv(Drafting(plan.draft_steps)),
     ]
 
 

@@ -91,10 +91,13 @@ def load(key: str) -> Experiment:
     """
     path = workspace.folder("experiments") / workspace.checked_key(key) / FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Experiment)
+        values = msgspec.json.decode(path.read_bytes())
+        steps = values["plan"]["draft_steps"]
+        values["plan"]["draft_steps"] = [steps] if isinstance(steps, int) else steps  # as before
+        return msgspec.convert(values, Experiment)
     except FileNotFoundError as error:
         raise InputError(f"There is no experiment {key!r} in this workspace.") from error
-    except (msgspec.DecodeError, OSError) as error:
+    except (msgspec.DecodeError, LookupError, TypeError, OSError) as error:
         raise InputError(
             f"{path} is damaged ({error}); delete its folder to start anew."
         ) from error

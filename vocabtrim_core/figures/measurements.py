@@ -44,7 +44,8 @@ def ordered(measurement: Measurement) -> list[Configuration]:
         The configurations; those of unknown size come last.
     """
     return sorted(
-        measurement.configurations, key=lambda c: (not drafts_nothing(c), -(c.k or 0), c.label)
+        measurement.configurations,
+        key=lambda c: (not drafts_nothing(c), -(c.k or 0), c.steps, c.label),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from vocabtrim_core.forecast.paper import RESULTS, PaperResult
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
 from vocabtrim_core.serving.statistics import RatioInterval, interval, paired_ratio
+from vocabtrim_core.serving.summary import alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +96,14 @@ def compare_with_paper(
 def _rows(measurement: Measurement, concurrency: int) -> list[PaperComparison]:
     size = measurement.vocab_size
     drafts = [c for c in measurement.configurations if c.k and c.k != size]
-    full_draft = next((c for c in measurement.configurations if c.k and c.k == size), None)
-    full = measurement.good(full_draft.label, concurrency) if full_draft else ()
+    full_drafts = [c for c in measurement.configurations if c.k and c.k == size]
     rows = []
     for draft in sorted(drafts, key=lambda c: c.k or 0):
         runs = measurement.good(draft.label, concurrency)
         if not runs:
             continue
+        full_draft = alike(draft, full_drafts)
+        full = measurement.good(full_draft.label, concurrency) if full_draft else ()
         gain, slower = _ratios(runs, full)
         paper = paper_result(measurement.prompts)
         rows.append(

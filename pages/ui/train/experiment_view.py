@@ -16,7 +16,15 @@ from vocabtrim_core.corpora.demo import chat
 from vocabtrim_core.corpora.uploads import list_uploads
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.experiment.outcome import outcome
-from vocabtrim_core.experiment.plan import BEST, ENGINES, FULL, STAGES, TITLES, ExperimentPlan
+from vocabtrim_core.experiment.plan import (
+    BEST,
+    DRAFT_STEPS,
+    ENGINES,
+    FULL,
+    STAGES,
+    TITLES,
+    ExperimentPlan,
+)
 from vocabtrim_core.experiment.record import Experiment, list_experiments
 from vocabtrim_core.fields.codec import to_argv
 from vocabtrim_core.figures import throughput as figures
@@ -100,8 +108,23 @@ def _form() -> ExperimentPlan:
         help="V is the full vocabulary, k* the optimum for the target's own answers; type a number "
         "for another size.",
     )
+    steps = st.pills(
+        "Tokens drafted in a cycle",
+        range(1, 6),
+        selection_mode="multi",
+        default=list(DRAFT_STEPS),
+        **persisted("experiment_steps"),
+        help="Every draft is measured with each number, sizes are compared at the same one, and "
+        "the fastest is said for each draft. Each number takes as long to measure as the others.",
+    )
     return ExperimentPlan(
-        target.strip(), str(engine), program, prompts, unseen, tuple(map(str, sizes))
+        target.strip(),
+        str(engine),
+        program,
+        prompts,
+        unseen,
+        tuple(map(str, sizes)),
+        draft_steps=tuple(sorted(steps)) or DRAFT_STEPS,
     )
 
 
@@ -146,7 +169,7 @@ def _outcome(experiment: Experiment) -> None:
 
 
 def _measured(result: dict[str, Any]) -> None:
-    for sentence in (*result["unpaid"], *result["verdicts"]):
+    for sentence in (*result["unpaid"], *result["verdicts"], *result["best_steps"]):
         st.markdown(f"**{plain(sentence)}**")
     try:
         measurement = measurements.find(result["measurement"])
