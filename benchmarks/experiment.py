@@ -65,10 +65,17 @@ def by_prompt(draft: dict[str, Any], base: str) -> str:
 def rows(result: dict[str, Any]) -> list[dict[str, object]]:
     """Stages with their times, then drafts with what was measured."""
     stages: list[dict[str, object]] = [
-        {"stage": stage["title"], "s": round(stage["seconds"]), "command": f"`{stage['command']}`"}
+        {
+            "stage": stage["title"],
+            "s": round(stage["seconds"]),
+            "estimated s": round(stage["estimated_seconds"] or 0) or "",
+            "command": f"`{stage['command']}`",
+        }
         for stage in result["stages"]
     ]
-    stages.append({"stage": "all", "s": round(result["seconds"]), "command": ""})
+    expected = sum(stage["estimated_seconds"] or 0 for stage in result["stages"])
+    whole = {"s": round(result["seconds"]), "estimated s": round(expected) or "", "command": ""}
+    stages.append({"stage": "all", **whole})
     bases = list(dict.fromkeys(base for draft in result["drafts"] for base in draft["ratios"]))
     drafts: list[dict[str, object]] = [
         {
@@ -98,7 +105,7 @@ def measured_on(home: str, key: str, engine: str, program: str) -> dict[str, Any
     result = command(home, *argv)
     stage = FinishedStage(MEASURE, tuple(argv), time.perf_counter() - began, result)
     others = tuple(stage for stage in done.stages if stage.name != MEASURE)
-    shown = outcome(replace(done, plan=plan, stages=(*others, stage)))
+    shown = outcome(replace(done, plan=plan, stages=(*others, stage), estimated={}))
     return {**shown, "stages": shown["stages"][-1:], "seconds": stage.seconds}
 
 

@@ -21,7 +21,8 @@ def outcome(experiment: Experiment) -> dict[str, Any]:
         experiment: The experiment.
 
     Returns:
-        JSON values: 'key', 'settings', 'stages' (title, seconds and command of each), 'seconds',
+        JSON values: 'key', 'settings', 'stages' (title, seconds, estimated seconds and
+        command of each), 'seconds',
         and of the finished stages: 'counts', 'k_star', 'run', 'measurement', 'drafts' (one row per
         configuration: k, drafted tokens, coverage of the answers that chose its tokens, held-out
         acceptance length of its training, and measured acceptance length, tokens per second and
@@ -40,6 +41,7 @@ def outcome(experiment: Experiment) -> dict[str, Any]:
                 "name": stage.name,
                 "title": TITLES[stage.name],
                 "seconds": stage.seconds,
+                "estimated_seconds": experiment.estimated.get(stage.name),
                 "command": shell_line(*stage.argv),
             }
             for stage in experiment.stages

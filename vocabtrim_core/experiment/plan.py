@@ -151,6 +151,18 @@ class ExperimentPlan:
         return self.sizes or (FULL, "32000", BEST)
 
     @property
+    def training(self) -> TrainingPlan:
+        """How each draft is trained."""
+        return TrainingPlan(
+            epochs=100,
+            max_steps=self.steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            ttt_length=self.ttt_length,
+            start="target",
+        )
+
+    @property
     def key(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the settings."""
         settings = asdict(self)
@@ -217,19 +229,11 @@ def argv_of(
         return ["optimize", str(results[COUNT]["key"]), *_options(alpha=plan.alpha)]
     if stage == TRAIN:
         best = results[CHOOSE]
-        training = TrainingPlan(
-            epochs=100,
-            max_steps=plan.steps,
-            batch_size=plan.batch_size,
-            learning_rate=plan.learning_rate,
-            ttt_length=plan.ttt_length,
-            start="target",
-        )
         return [
             "train",
             *_options(target=plan.target, data=answers, counts=results[COUNT]["key"]),
             *(f"--k={k}" for k in plan.ks(best["k"], best["vocab_size"])),
-            *to_argv(training),
+            *to_argv(plan.training),
             *_options(max_length=plan.max_length, max_tokens=plan.max_tokens),
             *_options(name=f"experiment-{plan.key}"),
         ]

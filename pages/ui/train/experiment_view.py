@@ -10,7 +10,7 @@ from pages.ui import jobpanel, plots
 from pages.ui.format import MEASURED, percent, plain
 from pages.ui.router import go_to
 from pages.ui.tables import table
-from pages.ui.train import cost_view
+from pages.ui.train import cost_view, experiment_cost
 from pages.ui.widgets import persisted
 from vocabtrim_core.corpora.demo import chat
 from vocabtrim_core.corpora.uploads import list_uploads
@@ -48,11 +48,13 @@ def panel() -> list[str]:
     with left:
         plan = _form()
         argv = ["experiment", *to_argv(plan)]
+        fits = experiment_cost.panel(plan, argv)
         jobpanel.start_button(
             "Run the experiment",
             argv,
             f"Experiment: {plan.target} on {plan.engine}",
             resources=cost_view.resources(),
+            possible=fits,
             type="primary",
             key="experiment_start",
             icon=":material/science:",
