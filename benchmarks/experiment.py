@@ -23,13 +23,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import write_report
-from vocabtrim_core.cli.experiment import over, rate
+from vocabtrim_core.cli.experiment import forecast_text, over, rate
 from vocabtrim_core.experiment.outcome import SAID, outcome
 from vocabtrim_core.experiment.plan import MEASURE, argv_of
 from vocabtrim_core.experiment.record import FinishedStage, load
+from vocabtrim_core.forecast.band import Z
 from vocabtrim_core.machine import cores
 from vocabtrim_core.serving.statistics import RatioInterval
 from vocabtrim_core.serving.verdict import gain
+from vocabtrim_core.wording import between, signed
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -92,7 +94,23 @@ def rows(result: dict[str, Any]) -> list[dict[str, object]]:
         }
         for draft in result["drafts"]
     ]
-    return [*stages, *drafts]
+    return [*stages, *drafts, *against_forecast(result["forecasts"])]
+
+
+def against_forecast(forecasts: list[dict[str, Any]]) -> list[dict[str, object]]:
+    """The measured gains over V beside the forecasts made without them."""
+    return [
+        {
+            "trimmed draft": row["label"],
+            "over V, measured": signed(row["measured"]),
+            "± 90 %": f"{100 * Z * row['noise'] * (1 + row['measured']):.1f}",
+            "forecast": signed(row["forecast"]["middle"]),
+            "90 % band": between(row["forecast"]["low"], row["forecast"]["high"]),
+            "": "inside" if row["inside"] else "outside",
+        }
+        for row in forecasts
+        if row["forecast"]
+    ]
 
 
 def measured_on(home: str, key: str, engine: str, program: str) -> dict[str, Any]:
@@ -116,6 +134,7 @@ def report(home: str, result: dict[str, Any], name: str) -> None:
     result = json.loads(json.dumps(result).replace(home, "WORKSPACE"))
     engine = result["settings"]["engine"]
     sentences = [sentence for name in SAID for sentence in result[name]]
+    sentences += forecast_text(result["forecasts"])[-1:]
     averages = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     note = (
         f"{raw['engine']}; target {raw['target']}; k* of its own answers: {result['k_star']:,}. "

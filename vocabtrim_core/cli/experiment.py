@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from vocabtrim_core.cli.command import Command, Result, attributes, table
 from vocabtrim_core.cli.run import encoded, parser
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.codec import add_options, parsed
-from vocabtrim_core.wording import format_bytes
+from vocabtrim_core.wording import between, format_bytes, signed
 
 if TYPE_CHECKING:
     from vocabtrim_core.experiment.plan import ExperimentPlan
@@ -180,10 +180,41 @@ def _text(result: Result) -> str:
     lines = [
         table([("stage", "seconds", "estimated"), *times]),
         table([(*head, *(f"over {base}" for base in bases)), *rows]),
+        *forecast_text(result["forecasts"]),
         *(sentence for name in SAID for sentence in result[name]),
         f"key: {result['key']}",
     ]
     return "\n".join(lines)
+
+
+def forecast_text(forecasts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Write the measured gains over V beside the forecasts made without them.
+
+    Args:
+        forecasts: 'forecasts' of an outcome.
+
+    Returns:
+        A table, and a sentence on how many lie in the band; nothing where there is none.
+    """
+    told = [row for row in forecasts if row["forecast"]]
+    if not told:
+        return list(dict.fromkeys(row["refused"] for row in forecasts))
+    rows = [
+        (
+            row["label"],
+            signed(row["measured"]),
+            signed(row["forecast"]["middle"]),
+            between(row["forecast"]["low"], row["forecast"]["high"]),
+            "inside" if row["inside"] else "OUTSIDE",
+        )
+        for row in told
+    ]
+    inside = sum(bool(row["inside"]) for row in told)
+    return [
+        table([("draft", "over V, measured", "forecast", "90 % band", ""), *rows]),
+        f"{inside} of {len(told)} measured gains over V lie in the 90 % band of the forecast made "
+        "without them.",
+    ]
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from vocabtrim_core.experiment.against_forecast import of_experiment
 from vocabtrim_core.experiment.plan import CHOOSE, COUNT, MEASURE, TITLES, TRAIN
 from vocabtrim_core.experiment.record import Experiment
+from vocabtrim_core.forecast.evidence_check import Checked
 from vocabtrim_core.wording import shell_line
 
 # Sentences of `bench`, in the order in which they are read.
@@ -26,7 +28,9 @@ def outcome(experiment: Experiment) -> dict[str, Any]:
         and of the finished stages: 'counts', 'k_star', 'run', 'measurement', 'drafts' (one row per
         configuration: k, drafted tokens, coverage of the answers that chose its tokens, held-out
         acceptance length of its training, and measured acceptance length, tokens per second and
-        gains, with intervals over runs and over prompts), and what `bench` says (see SAID).
+        gains, with intervals over runs and over prompts), 'forecasts' (measured gain of each
+        trimmed draft over V at equal n, beside the forecast made without it), and what `bench`
+        says (see SAID).
     """
     results = experiment.results
     measured = results.get(MEASURE, {})
@@ -51,7 +55,24 @@ def outcome(experiment: Experiment) -> dict[str, Any]:
         "run": results.get(TRAIN, {}).get("run"),
         "measurement": measured.get("key"),
         "drafts": [_row(row, trained.get(row["k"], {})) for row in measured.get("rows", ())],
+        "forecasts": [_forecast(checked) for checked in of_experiment(experiment)],
         **{name: measured.get(name, []) for name in SAID},
+    }
+
+
+def _forecast(checked: Checked) -> dict[str, Any]:
+    """A measured gain over V beside its forecast."""
+    row = checked.evidence
+    return {
+        "label": row.id,
+        "k": row.k,
+        "steps": row.depth,
+        "device": row.device,
+        "measured": row.observed,
+        "noise": row.noise,
+        "forecast": None if checked.forecast is None else checked.forecast._asdict(),
+        "inside": checked.inside,
+        "refused": checked.refused,
     }
 
 

@@ -31,6 +31,7 @@ from vocabtrim_core.figures import throughput as figures
 from vocabtrim_core.jobs.progress import duration
 from vocabtrim_core.programs import ENGINE, configured
 from vocabtrim_core.serving import measurement as measurements
+from vocabtrim_core.wording import expected, signed
 
 WHAT = (
     "From prompts to measured tokens per second, in one go: the target answers the prompts, its "
@@ -191,6 +192,7 @@ def _measured(result: dict[str, Any]) -> None:
             "±": ("%.1f", "Half of the 95% interval over runs."),
         },
     )
+    _beside_forecast(result["forecasts"])
     st.caption(f"{plain(' '.join(result['notes']))} {MEASURED}")
     go_to(
         "throughput",
@@ -198,6 +200,30 @@ def _measured(result: dict[str, Any]) -> None:
         query={"measured": result["measurement"]},
         icon=":material/speed:",
         key="experiment_open",
+    )
+
+
+def _beside_forecast(forecasts: list[dict[str, Any]]) -> None:
+    told = [row for row in forecasts if row["forecast"]]
+    if not told:
+        return
+    inside = sum(bool(row["inside"]) for row in told)
+    st.markdown(
+        f"**{inside} of {len(told)} gains over V lie in the 90% band of the forecast** made "
+        "without them, from the draft of V, the device and the coverage."
+    )
+    table(
+        [
+            {
+                "Draft": row["label"],
+                "Over V, measured": signed(row["measured"]),
+                "Forecast, 90% band": expected(*row["forecast"].values()),
+                "": "inside" if row["inside"] else "outside",
+            }
+            for row in told
+        ],
+        "Measured gain of each trimmed draft over V beside its forecast",
+        {},
     )
 
 
