@@ -13,6 +13,8 @@ from helpers.lazy import Lazy
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.figures.acceptance import length_info
+from vocabtrim_core.report.forecast import comparisons
+from vocabtrim_core.serving.calibration import calibration
 from vocabtrim_core.serving.configurations import Drafting, with_unique_labels
 from vocabtrim_core.serving.drafted_tokens import best_steps
 from vocabtrim_core.serving.engines.programs import Program
@@ -197,3 +199,21 @@ def test_a_server_is_started_for_each(tmp_path):
     ]
     told = [re.search(r'"num_speculative_tokens": (\d)', line) for line in lines]
     assert [match and match[1] for match in told] == ["1", "3"]
+
+
+def test_a_forecast_is_calibrated_on_one_number_of_steps():
+    found = measured({(k, n): [20.0 + n, 21.0 + n] for k in (V, 1500) for n in (1, 2, 3)})
+    timed = tuple(replace(r, tokens=100, seconds=100 / r.throughput) for r in found.runs)
+    found = replace(found, runs=timed)
+    assert {point.label for point in calibration(found).points} == {
+        "49,152 (n = 3)",
+        "1,500 (n = 3)",
+    }
+    assert calibration(found, steps=2).steps == 2
+    assert calibration(found, steps=9).steps == 3
+
+
+def test_a_report_names_the_number_of_steps():
+    found = measured({(k, n): [20.0 + n, 21.0 + n] for k in (V, 1500) for n in (1, 2)})
+    tasks = {row.task for row in comparisons([found], 1500, V)}
+    assert tasks == {"p, n = 1", "p, n = 2"}

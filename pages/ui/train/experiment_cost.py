@@ -10,7 +10,9 @@ from pages.ui import jobpanel
 from pages.ui.fields import with_labels
 from pages.ui.format import ESTIMATED, MEASURED
 from pages.ui.train import cost_view
+from vocabtrim_core import workspace
 from vocabtrim_core.drafts import bundled_target
+from vocabtrim_core.drafts.peak_memory import free_for
 from vocabtrim_core.drafts.target import load_target
 from vocabtrim_core.drafts.training_env import Trainer
 from vocabtrim_core.errors import InputError
@@ -20,6 +22,7 @@ from vocabtrim_core.jobs.progress import duration
 from vocabtrim_core.wording import format_bytes
 
 SECONDS = 20  # that an estimate is shown before the workspace is looked at again
+MEMORY_STEP = 100_000_000  # bytes; another estimate is made where so much more or less is free
 COMMAND = {  # this form leaves them to the command
     "--batch-size": "batch-size of the command",
     "--max-length": "max-length of the command",
@@ -82,9 +85,14 @@ def _known(plan: ExperimentPlan) -> ExperimentEstimate | None:
     bundled = bundled_target.is_bundled(plan.target)
     here = bundled_target.ready() if bundled else Path(plan.target).expanduser().is_dir()
     trainer = cost_view.known()
-    return _estimated(plan.key, plan, trainer) if here and trainer else None
+    if not (here and trainer):
+        return None
+    free = (free_for(trainer, trainer.device) or 0) // MEMORY_STEP
+    return _estimated(plan.key, str(workspace.home()), free, plan, trainer)
 
 
 @st.cache_data(max_entries=32, ttl=SECONDS, show_spinner=False)
-def _estimated(key: str, _plan: ExperimentPlan, _trainer: Trainer) -> ExperimentEstimate:
+def _estimated(
+    key: str, home: str, free: int, _plan: ExperimentPlan, _trainer: Trainer
+) -> ExperimentEstimate:
     return estimate(_plan, load_target(_plan.target), _trainer)
