@@ -134,6 +134,20 @@ def test_several_numbers_of_drafted_tokens(models, run, capsys) -> None:
     assert "100 is fastest with n = " in capsys.readouterr().out
 
 
+def test_one_draft_is_swept(models, run) -> None:
+    argv = asked(models, "--draft", "small", "--runs", 1, "--steps", "1,2", "--sweep", "small/100")
+    found = run("bench", *argv)
+    assert [row["label"] for row in found["rows"]] == [
+        "no speculation",
+        "500 (n = 2)",
+        "100 (n = 1)",
+        "100 (n = 2)",
+    ]
+    assert "--sweep small/100" in found["command"]
+    more = asked(models, "--draft", "small/100", "--only", "--sweep", "small/500")
+    assert "--sweep names" in run("bench", *more, code=2)["error"]
+
+
 def test_text_for_people(models, capsys) -> None:
     argv = ["bench", *map(str, asked(models, "--draft", models / "run/k-100/draft", "--runs", 1))]
     assert main([*argv, "--only"]) == 0

@@ -84,6 +84,22 @@ def test_every_stage_is_a_command_that_the_command_line_takes():
     assert "--counts=" + "ab" * 8 in train
     measured = parser(COMMANDS, commands[4]).parse_args(commands[4])
     assert from_argv(Drafting, measured)["steps"] == (1, 2, 3)
+    assert measured.sweep == ["a-run/1500"]  # k*
+
+
+@pytest.mark.parametrize(
+    ("more", "swept"),
+    [
+        ({"sweep": "all"}, []),
+        ({"draft_steps": (2,)}, []),
+        ({"sizes": ("full", "4096")}, ["a-run/4096"]),  # without k* it is the smallest
+        ({"sizes": ("best",)}, []),
+    ],
+)
+def test_the_drafts_that_are_tried_with_every_number(more, swept):
+    commands, run = recorder()
+    carry_out(ExperimentPlan(**more), run, Progress())
+    assert parser(COMMANDS, commands[4]).parse_args(commands[4]).sweep == swept
 
 
 def test_a_failed_experiment_keeps_what_was_finished_and_goes_on_from_there():
@@ -139,6 +155,7 @@ def test_a_damaged_record_is_named_and_hides_no_other(tmp_path):
 def test_an_experiment_of_an_earlier_version_is_found_and_goes_on(tmp_path):
     """Its settings were hashed with one number of draft steps, and its folder is called so."""
     settings = {**asdict(ExperimentPlan()), "draft_steps": 3}
+    del settings["sweep"]
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     folder = tmp_path / "home" / "experiments" / key
     folder.mkdir(parents=True)

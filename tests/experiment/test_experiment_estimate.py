@@ -74,6 +74,7 @@ def test_every_stage_has_a_time_and_the_shapes_say_so(trainer):
         ({"runs": 2 * PLAN.runs}, "measure"),
         ({"measured": 2 * PLAN.measured}, "measure"),
         ({"draft_steps": (1, 2, 3)}, "measure"),
+        ({"sweep": "all"}, "measure"),
     ],
 )
 def test_what_is_more_work_takes_longer_in_its_stage_alone(trainer, more, stage):
@@ -81,7 +82,7 @@ def test_what_is_more_work_takes_longer_in_its_stage_alone(trainer, more, stage)
         return {s.name: s.seconds for s in of(plan, trainer).stages}
 
     # fewer tokens than all answers hold, so that the capture is the same
-    plan = replace(PLAN, max_tokens=2000)
+    plan = replace(PLAN, max_tokens=2000, sizes=("full", "100"))
     before, after = seconds(plan), seconds(replace(plan, **more))
     assert [name for name in STAGES if after[name] > before[name] * (1 + 1e-9)] == [stage]
 

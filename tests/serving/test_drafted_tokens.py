@@ -64,6 +64,22 @@ def test_every_draft_is_measured_with_each_number_of_steps(tmp_path):
     assert [(c.label, c.steps) for c in one] == [("49,152", 2), ("1,500", 2)]
 
 
+def test_others_than_the_swept_are_measured_with_the_most(tmp_path):
+    full, small = drafts(tmp_path, V, 1500)
+    found = Drafting((1, 3, 2)).configurations([full, small], [small])
+    assert [(c.k, c.steps) for c in found] == [(V, 3), (1500, 1), (1500, 3), (1500, 2)]
+
+
+def test_without_a_baseline_of_as_many_tokens_a_swept_draft_has_none():
+    found = measured({(V, 3): [20.0, 21.0], (1500, 1): [30.0, 31.0], (1500, 3): [25.0, 26.0]})
+    assert baselines(found, "1,500 (n = 1)") == {"no speculation": "no speculation"}
+    assert baselines(found, "1,500 (n = 3)")["49,152"] == "49,152 (n = 3)"
+    rows = [row for row in compare_with_paper([found]) if row.trimmed]
+    assert [row.gain is not None for row in rows] == [False, True]
+    other = measured({(V, 3): [20.0, 21.0], (1500, 1): [30.0, 31.0]})  # nothing else to compare
+    assert baselines(other, "1,500 (n = 1)")["49,152"] == "49,152 (n = 3)"
+
+
 def test_labels_stay_unique_and_own_names_stay():
     same = [Configuration("8", 8, f"/{run}/k-8/draft", n) for run in "ab" for n in (1, 2)]
     labels = [c.label for c in with_unique_labels([ALONE, *same])]

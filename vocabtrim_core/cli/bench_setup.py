@@ -14,6 +14,7 @@ from vocabtrim_core.cli import bench_options as options
 from vocabtrim_core.cli.bench_options import ANY, LLAMA_CPP, TORCH, VLLM
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.codec import parsed
+from vocabtrim_core.machine import idle_cores
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -85,7 +86,10 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
     alone = (
         [Configuration(NO_SPECULATION)] if arguments.no_speculation or not arguments.only else []
     )
-    return Setup(attached, [*alone, *drafting.configurations(folders)], missing, room)
+    swept = draft_folders(getattr(arguments, "sweep", ()))  # tune has none
+    if unknown := next((folder for folder in swept if folder not in folders), None):
+        raise InputError(f"--sweep names {unknown}, which is not among the drafts.")
+    return Setup(attached, [*alone, *drafting.configurations(folders, swept)], missing, room)
 
 
 def _loop(arguments: argparse.Namespace, progress: Progress) -> tuple[TorchLoop, int]:
@@ -174,6 +178,7 @@ def served(
 
     words = ["--engine", engine, "--target", target]
     words += ["--interpreter", interpreter] if interpreter else []
+    words += ["--threads", str(idle_cores())] if engine == LLAMA_CPP else []  # nothing is timed
     launched, _ = _launcher(engine, options.parsed(words), progress)
     with closing(launched):
         progress(0, None, f"Starting {launched.label}")

@@ -98,12 +98,11 @@ def pairs(
         noise is that of the runs or of the prompts, whichever is more.
     """
     good = [c for c in measurement.configurations if measurement.good(c.label, concurrency)]
-    full = [c for c in good if c.k and c.k == measurement.vocab_size]
     trimmed = [c for c in good if c.k and c.k != measurement.vocab_size and c.topk == 1]
     rows = []
     for draft in sorted(trimmed, key=lambda c: (-(c.k or 0), c.steps)):
-        base = alike(draft, full)
-        if base is not None and base.steps == draft.steps:
+        base = alike(measurement, draft, measurement.vocab_size or 0)
+        if base in good and base.steps == draft.steps:
             shares = hidden_size, coverage.get(draft.k or 0), training
             rows.append(_pair(measurement, draft, base, concurrency, *shares))
     return tuple(rows)

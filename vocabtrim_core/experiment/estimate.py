@@ -25,6 +25,7 @@ from vocabtrim_core.experiment.plan import (
     TITLES,
     TRAIN,
     ExperimentPlan,
+    swept,
 )
 from vocabtrim_core.experiment.rates import Rates, answer_seconds, known_rates, start_seconds
 from vocabtrim_core.experiment.trial import AnswersTrial, known_answers
@@ -206,8 +207,9 @@ def measuring_seconds(plan: ExperimentPlan, target: Target, rates: Rates) -> flo
 
 def _each_rate(plan: ExperimentPlan, ks: Sequence[int], rates: Rates) -> Iterator[float]:
     yield rates.of(None, 0)
+    with_each = swept(plan, ks, BEST_K)
     for k in ks:
-        for steps in plan.draft_steps:
+        for steps in plan.draft_steps if k in with_each else (max(plan.draft_steps),):
             yield rates.of(k, steps)
 
 

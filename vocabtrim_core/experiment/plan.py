@@ -41,7 +41,7 @@ TITLES = {
     MEASURE: "Drafts are measured",
 }
 ANSWERED_AT_ONCE = 4
-BEST, FULL = "best", "full"
+BEST, FULL, ALL = "best", "full", "all"
 DRAFT_STEPS = (1, 2, 3)
 ENGINES = ("llama.cpp", "vllm", "sglang", "torch")
 
@@ -67,7 +67,9 @@ class ExperimentPlan:
         max_tokens: Most tokens captured.
         learning_rate: Its peak.
         ttt_length: Draft positions unrolled in training.
-        draft_steps: Tokens drafted in a cycle when measured; every draft is measured with each.
+        draft_steps: Tokens drafted in a cycle when measured.
+        sweep: Which drafts are measured with each of several `draft_steps`, "best" for that of k*
+            (else the smallest) or "all"; the others are measured with the most.
         measured: Number of prompts measured.
         new_tokens: Tokens of a measured answer.
         runs: Measured runs of each draft.
@@ -105,7 +107,7 @@ class ExperimentPlan:
     answer_tokens: Annotated[
         int, Leaf(WHOLE, "--answer-tokens", help="longer answers are left out")
     ] = 128
-    steps: Annotated[int, Leaf(WHOLE, "--training-steps", help="steps of each training")] = 250
+    steps: Annotated[int, Leaf(WHOLE, "--training-steps", help="steps of each training")] = 120
     batch_size: Annotated[int, Leaf(WHOLE, "--batch-size", help="conversations of a step")] = 4
     max_length: Annotated[
         int, Leaf(WHOLE, "--max-length", help="tokens of a conversation in training")
@@ -122,13 +124,22 @@ class ExperimentPlan:
         Leaf(
             SMALL_WHOLES,
             "--draft-steps",
-            help="tokens drafted in a cycle when measured; every draft is measured with each",
+            help="tokens drafted in a cycle when measured; several are compared",
         ),
     ] = DRAFT_STEPS
-    measured: Annotated[int, Leaf(WHOLE, "--measured", help="prompts that are measured")] = 16
+    sweep: Annotated[
+        str,
+        Leaf(
+            one_of(BEST, ALL),
+            "--sweep",
+            help="which drafts are measured with each of several --draft-steps, the others with "
+            "the most: best (k*) or all",
+        ),
+    ] = BEST
+    measured: Annotated[int, Leaf(WHOLE, "--measured", help="prompts that are measured")] = 12
     new_tokens: Annotated[
         int, Leaf(WHOLE, "--max-new-tokens", help="tokens of a measured answer")
-    ] = 48
+    ] = 40
     runs: Annotated[int, Leaf(WHOLE, "--runs", help="measured runs of each draft")] = 3
 
     def __post_init__(self) -> None:
@@ -160,6 +171,7 @@ class ExperimentPlan:
             learning_rate=self.learning_rate,
             ttt_length=self.ttt_length,
             start="target",
+            evaluations=2,
         )
 
     @property
@@ -168,6 +180,7 @@ class ExperimentPlan:
         settings = asdict(self)
         if len(self.draft_steps) == 1:  # as it was written before there could be several
             settings["draft_steps"] = self.draft_steps[0]
+            del settings["sweep"]
         text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -184,6 +197,22 @@ class ExperimentPlan:
         named = {BEST: best, FULL: vocab_size}
         sizes = {named.get(size) or _size(size) for size in self.named_sizes}
         return sorted({min(size, vocab_size) for size in sizes}, reverse=True)
+
+
+def swept(plan: ExperimentPlan, ks: Sequence[int], best: int) -> list[int]:
+    """The drafts that are measured with every number of drafted tokens.
+
+    Args:
+        plan: The settings.
+        ks: The sizes of all drafts.
+        best: k*.
+
+    Returns:
+        Their sizes.
+    """
+    if plan.sweep == ALL or len(plan.draft_steps) == 1:
+        return list(ks)
+    return [best if best in ks else min(ks)]
 
 
 def _size(text: str) -> int:
@@ -244,7 +273,16 @@ def argv_of(
         *_options(prompts=plan.unseen, limit=plan.measured, runs=plan.runs),
         *to_argv(Generation(plan.new_tokens)),
         *to_argv(Drafting(plan.draft_steps)),
+        *_swept(plan, results),
     ]
+
+
+def _swept(plan: ExperimentPlan, results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The option of `bench` that names the drafts of `swept`; none where it is all of them."""
+    best, run = results[CHOOSE], results[TRAIN]["run"]
+    ks = plan.ks(best["k"], best["vocab_size"])
+    chosen = swept(plan, ks, best["k"])
+    return [] if chosen == ks else ["--sweep", *(f"{run}/{k}" for k in chosen)]
 
 
 def _options(**values: object) -> Sequence[str]:

@@ -22,7 +22,7 @@ class Drafting:
     """Settings of speculative decoding that all drafts share.
 
     Attributes:
-        steps: Draft steps per cycle; of several, every draft is measured with each.
+        steps: Draft steps per cycle; of several, drafts are measured with each.
         topk: Branches per step, 1 for a chain.
         draft_tokens: Tokens verified per cycle, None for a chain's steps + 1.
 
@@ -53,11 +53,15 @@ class Drafting:
         if self.topk > 1 and (self.draft_tokens or 0) < 2:
             raise InputError("A tree (topk above 1) needs --draft-tokens, 2 at least.")
 
-    def configurations(self, folders: Sequence[Path]) -> tuple[Configuration, ...]:
+    def configurations(
+        self, folders: Sequence[Path], swept: Sequence[Path] = ()
+    ) -> tuple[Configuration, ...]:
         """The configurations of some drafts, one per draft and number of steps.
 
         Args:
             folders: Folders of the drafts.
+            swept: The drafts that are measured with every number of steps, the others with the
+                most; empty for all.
 
         Returns:
             Configurations with unique labels: sizes, with the steps where there are several.
@@ -65,7 +69,11 @@ class Drafting:
         Raises:
             InputError: The config.json of a draft does not state its size.
         """
-        pairs = ((folder, steps) for folder in folders for steps in self.steps)
+        pairs = (
+            (folder, steps)
+            for folder in folders
+            for steps in (self.steps if not swept or folder in swept else (max(self.steps),))
+        )
         return with_unique_labels([self._of(folder, steps) for folder, steps in pairs])
 
     def _of(self, folder: Path, steps: int) -> Configuration:

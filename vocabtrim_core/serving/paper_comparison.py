@@ -96,13 +96,12 @@ def compare_with_paper(
 def _rows(measurement: Measurement, concurrency: int) -> list[PaperComparison]:
     size = measurement.vocab_size
     drafts = [c for c in measurement.configurations if c.k and c.k != size]
-    full_drafts = [c for c in measurement.configurations if c.k and c.k == size]
     rows = []
     for draft in sorted(drafts, key=lambda c: c.k or 0):
         runs = measurement.good(draft.label, concurrency)
         if not runs:
             continue
-        full_draft = alike(draft, full_drafts)
+        full_draft = alike(measurement, draft, size) if size else None
         full = measurement.good(full_draft.label, concurrency) if full_draft else ()
         gain, slower = _ratios(runs, full)
         paper = paper_result(measurement.prompts)

@@ -162,32 +162,38 @@ def baselines(measurement: Measurement, label: str) -> dict[str, str]:
         InputError: There is no configuration of this label.
     """
     configuration = measurement.configuration(label)
-    candidates = {"no speculation": [c for c in measurement.configurations if drafts_nothing(c)]}
+    alone = next((c for c in measurement.configurations if drafts_nothing(c)), None)
+    bases = {"no speculation": alone}
     for k in dict.fromkeys((measurement.vocab_size, SHIPPED_K)):
         if k is not None:
-            candidates[f"{k:,}"] = [c for c in measurement.configurations if c.k == k]
-    bases = {name: alike(configuration, group) for name, group in candidates.items()}
+            bases[f"{k:,}"] = alike(measurement, configuration, k)
     return {name: c.label for name, c in bases.items() if c and c.label != label}
 
 
-def alike(
-    configuration: Configuration, candidates: Sequence[Configuration]
-) -> Configuration | None:
-    """Find what a configuration is compared with.
+def alike(measurement: Measurement, configuration: Configuration, k: int) -> Configuration | None:
+    """Find the draft of a size that a configuration is compared with.
 
     Args:
-        configuration: The configuration.
-        candidates: Configurations of a baseline.
+        measurement: The measurement.
+        configuration: One of its configurations.
+        k: The size.
 
     Returns:
-        The first with the same steps, top-k and draft tokens, else the first; None for none.
+        The first with the same steps, top-k and draft tokens. Without one it is the first of the
+        size, but None where the configuration's draft was measured with several shapes, of which
+        another can be compared.
     """
 
     def shape(c: Configuration) -> tuple[int, int, int]:
         return c.steps, c.topk, c.draft_tokens
 
-    same = (c for c in candidates if shape(c) == shape(configuration))
-    return next(same, candidates[0] if candidates else None)
+    candidates = [c for c in measurement.configurations if c.k == k]
+    same = [c for c in candidates if shape(c) == shape(configuration)]
+    if same or not candidates:
+        return same[0] if same else None
+    own = {shape(c) for c in measurement.configurations if c.draft == configuration.draft}
+    swept = configuration.draft and len(own) > 1
+    return None if swept else candidates[0]
 
 
 def candidates(measurement: Measurement, concurrency: int | None = None) -> list[Configuration]:

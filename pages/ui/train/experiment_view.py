@@ -117,8 +117,8 @@ def _form() -> ExperimentPlan:
         selection_mode="multi",
         default=list(DRAFT_STEPS),
         **persisted("experiment_steps"),
-        help="Every draft is measured with each number, sizes are compared at the same one, and "
-        "the fastest is said for each draft. Each number takes as long to measure as the others.",
+        help="The draft of k* is measured with each number, and its fastest is said; all sizes are "
+        "compared at the highest.",
     )
     return ExperimentPlan(
         target.strip(),
