@@ -86,7 +86,7 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
     alone = (
         [Configuration(NO_SPECULATION)] if arguments.no_speculation or not arguments.only else []
     )
-    swept = draft_folders(getattr(arguments, "sweep", ()))  # tune has none
+    swept = draft_folders(arguments.sweep)
     if unknown := next((folder for folder in swept if folder not in folders), None):
         raise InputError(f"--sweep names {unknown}, which is not among the drafts.")
     return Setup(attached, [*alone, *drafting.configurations(folders, swept)], missing, room)
