@@ -23,7 +23,7 @@ from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
 from vocabtrim_core.serving.paper_comparison import compare_with_paper
 from vocabtrim_core.serving.payoff import unpaid
 from vocabtrim_core.serving.summary import baselines, candidates, summary
-from vocabtrim_core.serving.verdict import fastest
+from vocabtrim_core.serving.verdict import fastest, fastest_verdict
 
 stats = Lazy("scipy.stats")
 V = 49_152
@@ -145,6 +145,7 @@ def test_holm_and_the_fastest_are_over_all_of_them():
     assert {(c.k, c.steps) for c in candidates(found, 1)} == {
         (k, n) for k in (1500, 4096) for n in (1, 2, 3)
     }
+    assert "the fastest of 6 configurations" in fastest_verdict(found, 1)[0]
     best = fastest(found, 1)
     means = {
         c.label: np.mean([r.throughput for r in found.good(c.label)]) for c in candidates(found)
@@ -175,6 +176,17 @@ def test_the_best_number_is_said_for_each_draft():
     assert float(gained[1]) == pytest.approx(100 * math.expm1(logs.mean()), abs=0.051)
     assert float(gained[2]) == pytest.approx(100 * half, abs=0.051)
     assert "distinguishable" not in small
+
+
+def test_drafts_of_one_size_are_told_apart():
+    configurations = [
+        Configuration("8", 8, f"/{name}", n, 1, n + 1) for name in "ab" for n in (1, 2)
+    ]
+    labelled = with_unique_labels(configurations)
+    runs = [Run(c.label, 1, i, 10.0 + i) for c in labelled for i in range(2)]
+    found = Measurement("p", "t", "e", labelled, tuple(runs), vocab_size=V)
+    said = [sentence.partition(" is fastest")[0] for sentence in best_steps(found, 1)[1:]]
+    assert said == ["8 (a)", "8 (b)"]
 
 
 def test_what_may_be_chance_is_said():

@@ -6,6 +6,7 @@ A draft's fastest n is picked from several, so its intervals hold for all of the
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 
 from vocabtrim_core.errors import InputError
@@ -75,7 +76,7 @@ def _sentence(
         except InputError:  # no two runs make a pair
             continue
         parts.append(f"{gain(ratio)} over n = {other.steps}")
-    name = f"{best.k:,}" if best.k else best.draft
+    name = re.sub(r"n = \d+(, )?", "", best.label).replace(" ()", "")
     rate = mean_rate(measurement, best, concurrency)
     text = f"{name} is fastest with n = {best.steps} ({rate:.1f} tokens/s"
     text += f", {listed(parts)})" if parts else ")"

@@ -36,7 +36,7 @@ class PaperComparison:
     Attributes:
         task: Name of the task.
         paper: The paper's result on it, None for other tasks.
-        where: Device or engine of the measurement.
+        where: Device or engine of the measurement, with the drafted tokens (n) where they differ.
         imported: Whether the measurement was imported.
         trimmed: The trimmed draft, None where it was not measured.
         full: The full draft, None where it was not measured.
@@ -96,6 +96,8 @@ def compare_with_paper(
 def _rows(measurement: Measurement, concurrency: int) -> list[PaperComparison]:
     size = measurement.vocab_size
     drafts = [c for c in measurement.configurations if c.k and c.k != size]
+    several = len({c.steps for c in measurement.configurations if c.steps}) > 1
+    place = measurement.device or measurement.engine
     rows = []
     for draft in sorted(drafts, key=lambda c: c.k or 0):
         runs = measurement.good(draft.label, concurrency)
@@ -109,7 +111,7 @@ def _rows(measurement: Measurement, concurrency: int) -> list[PaperComparison]:
             PaperComparison(
                 paper.task if paper else measurement.prompts,
                 paper,
-                measurement.device or measurement.engine,
+                f"{place}, n = {draft.steps}" if several else place,
                 measurement.origin == "imported",
                 _side(draft, runs),
                 _side(full_draft, full) if full_draft and full else None,

@@ -163,11 +163,12 @@ def fastest_verdict(measurement: Measurement, concurrency: int | None = None) ->
         if base in row.ratios
     }
     said = [text]
+    noun = "drafts" if len({c.draft for c in drafts}) == len(drafts) else "configurations"
     if any(ratio.half is not None for ratio in wide.values()):
         ratios = {base: replace(row.ratios[base], ratio=ratio) for base, ratio in wide.items()}
         parts = [f"{gain(ratio)} over {base}" for base, ratio in wide.items()]
         said = [
-            f"{name} is the fastest of {len(drafts)} drafts, {listed(parts)} on "
+            f"{name} is the fastest of {len(drafts)} {noun}, {listed(parts)} on "
             f"{measurement.prompts}: {_findings(ratios)}.",
             f"As it was picked from {len(drafts)}, these intervals hold for all of them at once.",
         ]
