@@ -71,6 +71,7 @@ def test_extend_balance_ranges(ok, refused, model, ids, counts, tmp_path):
     assert max(result["rows_after"]) < max(result["rows_before"]) == 64
     assert result["coverage_lost"] <= 0
     assert len(json.loads(even.read_text())["ids"]) == 94
+    assert result["coverage"][0]["after"] >= result["coverage"][0]["before"]
     out = tmp_path / "ranges.json"
     result = ok("ranges", even, "--most", 2, "--model", model, "--out", out, text="extra ids")
     assert result["ranges"] == 2

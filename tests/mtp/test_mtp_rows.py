@@ -92,12 +92,41 @@ def test_the_copy_is_links_and_the_source_is_as_it_was(sharded, tmp_path):
     for name in record.linked:
         assert (tmp_path / "model" / name).samefile(tmp_path / "copy" / name)
     assert all(name.endswith(".safetensors") for name in record.linked)
+    assert not (tmp_path / "model" / "config.json").samefile(tmp_path / "copy" / "config.json")
     places = json.loads((tmp_path / "copy" / INDEX).read_text())["weight_map"]
     assert places["mtp.draft_lm_head.weight"] == SHARD
     for name, file in places.items():
         assert name in load_file(tmp_path / "copy" / file)
     ids, size = read_draft_head(tmp_path / "copy")
     assert (ids.tolist(), size) == (ROWS.tolist(), V)
+
+
+def test_weights_are_never_copied_to_another_disk(tmp_path, monkeypatch):
+    """And folders that are not taken along are named."""
+    write_checkpoint(tmp_path / "model")
+    (tmp_path / "model" / "original").mkdir()
+    record = copy_with_draft_head(tmp_path / "model", vocabulary(ROWS), tmp_path / "copy")
+    assert record.left_out == ("original",)
+
+    def other_disk(*_):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr("os.link", other_disk)
+    with pytest.raises(InputError, match=r"name a folder on the disk of the model"):
+        copy_with_draft_head(tmp_path / "model", vocabulary(ROWS), tmp_path / "far")
+    assert not (tmp_path / "far").exists()
+
+
+def test_a_draft_that_uses_the_head_of_its_target(tmp_path):
+    draft = {"fc.weight": torch.zeros(H, 2 * H), "layers.0.mlp.up.weight": torch.zeros(4, H)}
+    write_checkpoint(tmp_path / "draft", draft=draft, sharded=False)
+    tensors = load_file(tmp_path / "draft" / "model.safetensors")
+    tensors.pop("lm_head.weight")
+    from safetensors.torch import save_file
+
+    save_file(tensors, tmp_path / "draft" / "model.safetensors")
+    with pytest.raises(InputError, match=r"EAGLE draft \(fc\) uses the head of its target"):
+        find_heads(tmp_path / "draft")
 
 
 def test_a_tied_head_is_copied_from_the_embedding(tmp_path):

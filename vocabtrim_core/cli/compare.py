@@ -128,9 +128,8 @@ def _compare_text(result: Result) -> str:
     for mapping in result["mappings"]:
         ranks = ", ".join(f"{rows:,}" for rows in mapping["rows"]["ranks"])
         shown = {**mapping, "rows per rank": ranks}
-        text = named_values(
-            shown, "kind", "stored_as", "tokenizer", "problems", "rows per rank", "remarks"
-        )
+        text = named_values(shown, "kind", "stored_as", "tokenizer", "problems", "rows per rank")
+        text = "\n".join([text, *mapping["remarks"]])
         for name in ("gained", "lost"):
             tokens = ", ".join(
                 repr(token.get("token", token["id"])) for token in mapping[f"{name}_tokens"]

@@ -231,6 +231,7 @@ def _trim_text(result: Result) -> str:
         "layout",
         "files",
         "linked",
+        "left_out",
         "vocabulary_sha256",
         "out",
     )

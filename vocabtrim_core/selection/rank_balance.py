@@ -95,7 +95,7 @@ def balanced(
 
     Args:
         vocabulary: The list.
-        counts: [V], counts of the traffic.
+        counts: [V], counts of the traffic, or shares of mixed traffic.
         ranks: Tensor-parallel ranks.
         most_lost: Coverage that may be lost, 0..1; 0 for equal coverage.
         fixed: int64 ids of the list that must stay, such as specials; None for none.
@@ -108,7 +108,7 @@ def balanced(
     """
     if len(counts) != vocabulary.vocab_size or not counts.sum():
         raise InputError(
-            f"The counts have V = {len(counts):,} and {counts.sum():,} tokens for a list of V = "
+            f"The counts have V = {len(counts):,}, or hold no token, for a list of V = "
             f"{vocabulary.vocab_size:,}; give counts of the same tokenizer."
         )
     owners = rank_of(vocabulary.vocab_size, ranks)
@@ -117,7 +117,9 @@ def balanced(
     if fixed is not None:
         stays[fixed] = True
     stays &= inside
-    size, least = len(vocabulary), counts[vocabulary.ids].sum() - most_lost * counts.sum()
+    # A sum of shares in another order may differ in its last bits.
+    slack = most_lost * counts.sum() + 1e-12 * counts.sum()
+    size, least = len(vocabulary), counts[vocabulary.ids].sum() - slack
     # What stays, then by falling count; among equals the list's own come first.
     order = np.lexsort((~inside, -counts, ~stays))
 

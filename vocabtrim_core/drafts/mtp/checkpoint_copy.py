@@ -36,6 +36,7 @@ from vocabtrim_core.workspace.files import new_folder
 
 IDS, SHARD, RECORD = "mtp_draft_vocab_ids.pt", "mtp_draft_head.safetensors", "vocabtrim-mtp.json"
 FORMAT = "vocabtrim-mtp-1"
+WEIGHTS = (".bin", ".gguf", ".pt", ".pth", ".safetensors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class MtpCopy:
         head_bytes: Size of the head at V.
         draft_head_bytes: Size of the smaller one, which is stored beside it.
         linked: Files that are hard links to the source's.
-        copied: Files that could not be linked, or that a later program may change.
+        copied: Small files, which a later program may change.
+        left_out: Hidden files and folders, which are neither.
         files: Name -> {bytes, sha256} of what was written anew.
         command: The command line that repeats it.
         version: Of this program.
@@ -69,6 +71,7 @@ class MtpCopy:
     draft_head_bytes: int
     linked: tuple[str, ...]
     copied: tuple[str, ...]
+    left_out: tuple[str, ...]
     files: Mapping[str, Mapping[str, Any]]
     command: str = ""
     version: str = vocabtrim_core.__version__
@@ -110,7 +113,7 @@ def copy_with_draft_head(
         save_json(scratch / INDEX, _index(found, [t.name for t in tensors], needed))
         written = {name: _entry(scratch / name) for name in (IDS, INDEX)}
         written[SHARD] = {"bytes": (scratch / SHARD).stat().st_size, "sha256": digest}
-        linked, copied = _link(source, scratch, {INDEX, SHARD, IDS, RECORD})
+        linked, copied, left_out = _link(source, scratch, {INDEX, SHARD, IDS, RECORD})
         record = MtpCopy(
             k=len(vocabulary),
             vocab_size=vocabulary.vocab_size,
@@ -120,8 +123,9 @@ def copy_with_draft_head(
             layout=head.layout,
             head_bytes=head.bytes,
             draft_head_bytes=needed,
-            linked=linked,
-            copied=copied,
+            linked=tuple(linked),
+            copied=tuple(copied),
+            left_out=tuple(left_out),
             files=written,
             command=command,
             notes=tuple(_notes(found)),
@@ -200,23 +204,29 @@ def _index(found: ModelHeads, names: list[str], size: int) -> dict[str, Any]:
     }
 
 
-def _link(source: Path, out: Path, written: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Link weights; copy the small files, since programs write to them. Return both lists."""
-    linked, copied = [], []
+def _link(source: Path, out: Path, written: set[str]) -> tuple[list[str], list[str], list[str]]:
+    """Link weights, copy small files, which programs write to; return both and the others."""
+    linked: list[str] = []
+    copied: list[str] = []
+    left_out: list[str] = []
     for path in sorted(source.iterdir()):
-        if path.name in written or path.name.startswith(".") or path.is_dir():
+        if path.name in written:
             continue
-        file = path.resolve()  # the hub's cache has links to its blobs
-        if path.suffix == ".safetensors":
+        if path.name.startswith(".") or path.is_dir():
+            left_out.append(path.name)
+        elif path.suffix in WEIGHTS:
             try:
-                os.link(file, out / path.name)
-                linked.append(path.name)
-                continue
-            except OSError:  # another disk, or a file system without links
-                pass
-        shutil.copyfile(file, out / path.name)
-        copied.append(path.name)
-    return tuple(linked), tuple(copied)
+                os.link(path.resolve(), out / path.name)  # the hub's cache has links to its blobs
+            except OSError as error:
+                raise InputError(
+                    f"{path} cannot be linked into {out.parent} ({error.strerror}), and weights "
+                    "are not copied; name a folder on the disk of the model."
+                ) from error
+            linked.append(path.name)
+        else:
+            shutil.copyfile(path, out / path.name)
+            copied.append(path.name)
+    return linked, copied, left_out
 
 
 def _notes(found: ModelHeads) -> list[str]:

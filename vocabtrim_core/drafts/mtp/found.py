@@ -119,7 +119,7 @@ def find_heads(folder: str | Path) -> ModelHeads:
         folder: The checkpoint.
 
     Returns:
-        Its heads; no weight is read, so that any size needs a few megabytes.
+        Its heads; no weight is read, so that memory does not grow with the model.
 
     Raises:
         InputError: It is no checkpoint, a file is missing, or a head does not fit config.json.
@@ -136,8 +136,8 @@ def find_heads(folder: str | Path) -> ModelHeads:
         head = own or target
         if head is None:
             raise InputError(
-                f"{checkpoint.folder} has {KINDS[kind]}, but neither a head of its own nor "
-                "lm_head; add the target's files."
+                f"{checkpoint.folder}: the {KINDS[kind]} uses the head of its target, which is not "
+                "here; look at the target's folder, or give SGLang's token map (format sglang)."
             )
         layers = [tensors[n] for n in names if not _is_over_vocabulary(n)]
         drafts.append(
@@ -172,8 +172,8 @@ def _target(
                     f"vocab_size = {size:,}; the files belong to different models."
                 )
             return head, name in EMBEDDINGS
-    if tied or not any(name in layers for name in EMBEDDINGS):
-        return None, tied
+    if tied or "fc.weight" in tensors or not any(name in layers for name in EMBEDDINGS):
+        return None, tied  # a draft that uses the head of its target
     raise InputError(
         f"{checkpoint.folder} has no lm_head, though {CONFIG} does not tie it to the embedding "
         "(tie_word_embeddings); a file is missing, or the field is wrong."

@@ -196,7 +196,8 @@ def _write(
         writer.add_array(*key)
     writer.data_alignment = reader.alignment
     for tensor in reader.tensors:
-        data = replaced[tensor.name] if tensor.name in replaced else tensor.data
+        stored: np.ndarray = tensor.data
+        data = replaced.get(tensor.name, stored)
         writer.add_tensor(tensor.name, data, raw_dtype=tensor.tensor_type)
     for name, data, kind in extra:
         writer.add_tensor(name, data, raw_dtype=kind)

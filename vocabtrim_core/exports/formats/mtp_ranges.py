@@ -44,10 +44,10 @@ EXPORTER = Exporter(
     "a range is exclusive.",
     example='VLLM_MTP_DRAFT_VOCAB_RANGES="$(cat mtp-ranges/ranges.json)" vllm serve TARGET \\\n'
     '  --speculative-config \'{"method": "mtp", "num_speculative_tokens": 3}\'',
-    limits="The ranges are exact, and a list by frequency has thousands. Above some 64 a product "
-    "per range costs more than the rows that it saves: `ranges --most N` finds the tightest cover "
-    "in N ranges and says what its extra ids cost. Stock vLLM ignores the variable; unset it to "
-    "draft over all V. Forks of llama.cpp read LLAMA_MTP_DRAFT_VOCAB_RANGES, written 0:65536,….",
+    limits="The ranges are exact, and a list by frequency has thousands. Engines compute each "
+    "range apart and are meant for a few: `ranges --most N` finds the tightest cover in N ranges "
+    "and says what its extra ids cost. Stock vLLM ignores the variable; unset it to draft over "
+    "all V. Forks of llama.cpp read LLAMA_MTP_DRAFT_VOCAB_RANGES, written 0:65536,….",
     proof="documented",
     checked="Written to the documented format and read back by our own reader; not loaded with "
     "such a fork.",
