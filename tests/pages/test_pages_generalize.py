@@ -640,14 +640,17 @@ def test_forecast_follows_its_controls(sets):
         assert part in command
 
 
-def test_explore_and_hand_over_carry_the_same_decision(sets):
+def test_every_page_carries_the_whole_decision(sets):
     _, decision = expected(sets)
-    headline, equivalent, expected_gain, *_ = decision_text(decision, SIZE)
-    app = opened("explore", sets, alpha=str(ALPHA))
-    for sentence in (headline, equivalent, expected_gain):
-        assert sentence.split("(")[0].strip() in words(app)
-    app = opened("handover", sets, alpha=str(ALPHA))
-    assert expected_gain.split("(")[0].strip() in words(app)
+    sentences = decision_text(decision, SIZE).sentences()
+    for page in ("explore", "forecast", "handover"):
+        app = opened(page, sets, alpha=str(ALPHA))
+        shown = (words(app) + captions(app)).replace("\\", "")
+        assert [s for s in sentences if s not in shown] == [], page
+    hero = component(opened("present", sets, alpha=str(ALPHA)), "hero")["hero"]
+    assert hero["decision"][0] == sentences[0]
+    assert hero["decision"][1].startswith(sentences[1])
+    assert hero["decision"][2:] == sentences[2:]
 
 
 def test_forecast_from_two_measurements(sets):

@@ -23,6 +23,7 @@ from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, order_free_ceiling
 from vocabtrim_core.forecast.cycle_times import cycle_times
+from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.stability import HeldOutCoverage
@@ -232,6 +233,13 @@ def test_the_verdict_names_decision_price_and_risk(full, plain):
     said = " ".join(phrasing.verdict(plain))
     assert "neither measured nor forecast" in said
     assert "corpora" not in said
+
+
+def test_the_report_carries_the_whole_decision(full):
+    text = Page(report_html(full)).text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    sentences = decision_text(full.decision, full.full.k).sentences()
+    assert len(sentences) >= 4
+    assert [s for s in sentences if " ".join(s.split()) not in " ".join(text.split())] == []
 
 
 def test_how_it_was_chosen(counts, full, plain):

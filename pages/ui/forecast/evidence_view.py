@@ -20,7 +20,7 @@ from vocabtrim_core.forecast.head_format import head_bytes, same_bytes
 from vocabtrim_core.wording import expected, signed
 
 ALL = "all"
-SERVED_LISTS = ((32_768, "public MTP lists"), (65_536, ""))
+SERVED_LISTS = (32_768, 65_536)
 
 
 def streams(answer: ForecastAnswer, assumed: Assumed) -> None:
@@ -63,9 +63,9 @@ def head(answer: ForecastAnswer, assumed: Assumed) -> None:
         f"{rows['int4']:,} in int4. What trimming and fewer bits save adds up. {ESTIMATED}"
     )
     alt = "Share of the head's bytes saved per cycle over k, for bf16, fp8 and int4"
-    cases = [case for case in SERVED_LISTS if case[0] < size]
+    served = [k for k in SERVED_LISTS if k < size]
     plots.draw(
-        figures.head_bytes_figure(found, answer.k, cases, plots.palette()), "head_bytes", alt
+        figures.head_bytes_figure(found, answer.k, served, plots.palette()), "head_bytes", alt
     )
 
 
