@@ -34,6 +34,7 @@ QUIET = (
     "--disable-extensions",
 )
 SECONDS = 120
+PNG_WIDTH, PNG_SCALE = 720, 2  # CSS pixels of the page; pixels of the image per CSS pixel
 
 
 def chromium() -> str | None:
@@ -80,14 +81,12 @@ def print_pdf(page: str | Path, out: str | Path) -> Path:
     return Path(out)
 
 
-def print_png(svg: str, out: str | Path, width: int = 720, scale: int = 2) -> Path:
+def print_png(svg: str, out: str | Path) -> Path:
     """Print an SVG figure as PNG on white.
 
     Args:
         svg: SVG text with a viewBox.
         out: The PNG to write.
-        width: Width of the page in CSS pixels.
-        scale: Pixels of the image per CSS pixel.
 
     Returns:
         The path of the PNG. InputError without Chromium, and where it fails.
@@ -99,8 +98,8 @@ def print_png(svg: str, out: str | Path, width: int = 720, scale: int = 2) -> Pa
         page.write_text(f"<!doctype html><style>body{{margin:0}}</style>{svg}", "utf-8")
         _run(
             f"--screenshot={shot}",
-            f"--window-size={width},{height}",
-            f"--force-device-scale-factor={scale}",
+            f"--window-size={PNG_WIDTH},{height}",
+            f"--force-device-scale-factor={PNG_SCALE}",
             page.as_uri(),
         )
         _check(shot)
