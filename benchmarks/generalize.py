@@ -27,7 +27,7 @@ from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_presets import PRESETS
-from vocabtrim_core.forecast.acceptance import ceiling
+from vocabtrim_core.forecast.ceiling import ceiling
 from vocabtrim_core.forecast.decision import TrafficForecast, decide
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.inputs import acceptance_on, served_text

@@ -10,7 +10,7 @@ from vocabtrim_core.counting.count import count
 from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_presets import PRESETS
-from vocabtrim_core.forecast.acceptance import ceiling
+from vocabtrim_core.forecast.ceiling import ceiling
 from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.inputs import OTHER_SET, acceptance_on, served_text
 from vocabtrim_core.forecast.paper import FULL_K, RESULTS

@@ -11,12 +11,6 @@ from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.acceptance import (
-    Ceiling,
-    ceiling,
-    check_depth,
-    held_out_ceiling,
-)
 from vocabtrim_core.forecast.acceptance_model import (
     AcceptanceModel,
     expected_tokens,
@@ -25,6 +19,12 @@ from vocabtrim_core.forecast.acceptance_model import (
     position_rates,
 )
 from vocabtrim_core.forecast.band import Z
+from vocabtrim_core.forecast.ceiling import (
+    Ceiling,
+    ceiling,
+    check_depth,
+    held_out_ceiling,
+)
 from vocabtrim_core.forecast.paper import RESULTS
 from vocabtrim_core.forecast.retraining import AUTO, DECAY, retraining
 from vocabtrim_core.forecast.settings import ForecastSettings
