@@ -154,8 +154,11 @@ def report_data(inputs: ReportInputs) -> ReportData:
         inputs: What the report is made from.
 
     Returns:
-        The content. InputError for stale counts, corpora that cannot be compared, and forecast
-        settings out of range.
+        The content.
+
+    Raises:
+        InputError: Counts are stale, corpora cannot be compared, or forecast settings
+            out of range.
     """
     opened = inputs.choice.open(inputs.counts)
     inputs.check()

@@ -69,7 +69,10 @@ def print_pdf(page: str | Path, out: str | Path) -> Path:
         out: The PDF to write.
 
     Returns:
-        The path of the PDF. InputError without Chromium, and where it fails.
+        The path of the PDF.
+
+    Raises:
+        InputError: There is no Chromium, or it fails.
     """
     with atomic(out) as scratch:
         _run(
@@ -89,7 +92,10 @@ def print_png(svg: str, out: str | Path) -> Path:
         out: The PNG to write.
 
     Returns:
-        The path of the PNG. InputError without Chromium, and where it fails.
+        The path of the PNG.
+
+    Raises:
+        InputError: There is no Chromium, or it fails.
     """
     head, _, _ = svg.partition(">")
     height = round(float(head.partition('viewBox="')[2].partition('"')[0].split()[3]))

@@ -33,7 +33,10 @@ def load_draft(name: str) -> DraftArchitecture:
         name: A preset, or a config.json of this workspace.
 
     Returns:
-        The architecture over its own V. InputError where the file cannot be read as one.
+        The architecture over its own V.
+
+    Raises:
+        InputError: The file cannot be read as one.
     """
     from vocabtrim_core.draft_config import load_architecture
     from vocabtrim_core.draft_presets import PRESETS
