@@ -13,6 +13,7 @@ from typing import Any
 from vocabtrim_core import workspace
 from vocabtrim_core.draft_config import architecture_from_config
 from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.drafts import bundled_target
 from vocabtrim_core.drafts.aux_layers import default, with_layers
 from vocabtrim_core.drafts.checkpoint import Checkpoint, open_checkpoint
@@ -127,6 +128,23 @@ def target_path(spec: Path | None, progress: Progress = lambda *_, **__: None) -
     """
     named = spec is not None and (bundled_target.is_bundled(spec) or str(spec) == DEMO)
     return target_folder(spec, progress) if spec and named else spec
+
+
+def target_architecture(spec: str | Path) -> DraftArchitecture:
+    """Return the shapes of a draft for a target, without converting the bundled one.
+
+    Args:
+        spec: As for `load_target`.
+
+    Returns:
+        The shapes.
+
+    Raises:
+        InputError: As for `load_target`.
+    """
+    if bundled_target.is_bundled(spec):
+        return PRESETS[bundled_target.ARCHITECTURE]
+    return load_target(spec).architecture
 
 
 def load_target(spec: str | Path, progress: Progress = lambda *_, **__: None) -> Target:
