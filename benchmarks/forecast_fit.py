@@ -82,7 +82,7 @@ def source_of(row: Evidence) -> str:
     """The repository, paper or file that a measurement is from."""
     if row.id.startswith("paper"):
         return "the paper"
-    if row.source.startswith("own measurement"):
+    if row.source.startswith("own"):
         return "own"
     if note := re.search(r"on arXiv ([\d.]+)", row.source):
         return note[1]

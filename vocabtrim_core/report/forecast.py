@@ -12,7 +12,7 @@ from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.cycle_times import cycle_times
-from vocabtrim_core.forecast.decision import Served, worst_served
+from vocabtrim_core.forecast.decision import TrafficForecast, worst_served
 from vocabtrim_core.forecast.devices import device
 from vocabtrim_core.forecast.inputs import Acceptance, acceptance_on, of_several, served_text
 from vocabtrim_core.forecast.settings import ForecastSettings
@@ -97,7 +97,7 @@ def worst_acceptance(
         return texts[0] if texts else None
     forecasts = [predict(choice.forecast, opened, acceptance) for acceptance in texts]
     served = [
-        Served(acceptance.served, acceptance.basis, forecast)
+        TrafficForecast(acceptance.served, acceptance.basis, forecast)
         for acceptance, forecast in zip(texts, forecasts, strict=True)
         if forecast is not None
     ]
@@ -197,6 +197,7 @@ def comparisons(measurements: Iterable[Measurement], k: int, vocab_size: int) ->
             )
         for concurrency in measurement.concurrencies:
             rows = {row.label: row for row in summary(measurement, concurrency)}
+            several = len({row.steps for row in rows.values() if row.steps}) > 1
             for row in rows.values():
                 if row.k is None or row.k == measurement.vocab_size:
                     continue
@@ -207,7 +208,8 @@ def comparisons(measurements: Iterable[Measurement], k: int, vocab_size: int) ->
                     gains.append(
                         Measured(
                             measurement.prompts
-                            + (f", {concurrency} at once" if concurrency > 1 else ""),
+                            + (f", {concurrency} at once" if concurrency > 1 else "")
+                            + (f", n = {row.steps}" if several else ""),
                             row.k,
                             name,
                             ratio.mean - 1,

@@ -12,7 +12,7 @@ from pages.ui.router import page as page_of
 from pages.ui.throughput import comparison_form
 from pages.ui.throughput.comparison_form import (
     BASELINES,
-    Comparison,
+    ComparisonChoice,
     in_question,
     successful,
 )
@@ -20,13 +20,14 @@ from pages.ui.throughput.shown_measurement import ShownMeasurement
 from pages.ui.widgets import set_values
 from vocabtrim_core.figures import measurements
 from vocabtrim_core.figures import throughput as figures
+from vocabtrim_core.serving.drafted_tokens import best_steps
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.payoff import unpaid
 from vocabtrim_core.serving.summary import drafts_nothing
 from vocabtrim_core.serving.verdict import ONE_RUN, fastest_verdict, precision, verdict
 
 
-def results(in_view: Sequence[ShownMeasurement]) -> Comparison:
+def results(in_view: Sequence[ShownMeasurement]) -> ComparisonChoice:
     """Verdicts, rates and gains of the measurements in view.
 
     Args:
@@ -51,7 +52,7 @@ def results(in_view: Sequence[ShownMeasurement]) -> Comparison:
 # --- the verdict --------------------------------------------------------------------------------
 
 
-def _headline(item: ShownMeasurement, comparison: Comparison) -> None:
+def _headline(item: ShownMeasurement, comparison: ComparisonChoice) -> None:
     """The verdict of one measurement, its power, and everything that limits it."""
     measurement = item.measurement
     draft = in_question(measurement, comparison)
@@ -67,6 +68,7 @@ def _headline(item: ShownMeasurement, comparison: Comparison) -> None:
                 else fastest_verdict(measurement, comparison.concurrency)
             )
             more.append(precision(measurement, draft.label, comparison.concurrency))
+            more += best_steps(measurement, comparison.concurrency)
             if sentence := unpaid(measurement, comparison.concurrency):
                 first, more = sentence, [first, *more]
             st.markdown(f"### {plain(first)}")
@@ -181,7 +183,7 @@ def _failed(measurement: Measurement) -> None:
             )
 
 
-def _gains(measured: Sequence[Measurement], comparison: Comparison) -> None:
+def _gains(measured: Sequence[Measurement], comparison: ComparisonChoice) -> None:
     name = BASELINES[comparison.baseline]
     st.markdown(
         f"**Throughput against {name}**, runs paired, 95% interval; hollow: not told apart (Holm)"
