@@ -65,13 +65,9 @@ def head(answer: ForecastAnswer, assumed: Assumed) -> None:
     alt = "Share of the head's bytes saved per cycle over k, for bf16, fp8 and int4"
     served = [k for k in SERVED_LISTS if k < size]
     plots.draw(
-<<<<<<< HEAD
-        figures.head_bytes_figure(found, answer.k, served, plots.palette()), "head_bytes", alt
-=======
-        figures.head_bytes_figure(bytes_by_size, answer.k, cases, plots.palette()),
+        figures.head_bytes_figure(bytes_by_size, answer.k, served, plots.palette()),
         "head_bytes",
         alt,
->>>>>>> main
     )
 
 
