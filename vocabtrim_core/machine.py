@@ -22,6 +22,12 @@ def cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def idle_cores() -> int:
+    """Cores that had no work in the last minute, at least 1; all where the system does not say."""
+    load = getattr(os, "getloadavg", None)
+    return max(cores() - round(load()[0]), 1) if load else cores()
+
+
 def free_memory() -> int:
     """Bytes of memory that can still be allocated: the system's, or a container's where less."""
     import psutil

@@ -14,6 +14,7 @@ from vocabtrim_core.cli import bench_options as options
 from vocabtrim_core.cli.bench_options import ANY, LLAMA_CPP, TORCH, VLLM
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.codec import parsed
+from vocabtrim_core.machine import idle_cores
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -176,6 +177,7 @@ def served(
 
     words = ["--engine", engine, "--target", target]
     words += ["--interpreter", interpreter] if interpreter else []
+    words += ["--threads", str(idle_cores())] if engine == LLAMA_CPP else []  # nothing is timed
     launched, _ = _launcher(engine, options.parsed(words), progress)
     with closing(launched):
         progress(0, None, f"Starting {launched.label}")

@@ -96,7 +96,7 @@ class ExperimentPlan:
     answer_tokens: Annotated[
         int, Leaf(WHOLE, "--answer-tokens", help="longer answers are left out")
     ] = 128
-    steps: Annotated[int, Leaf(WHOLE, "--training-steps", help="steps of each training")] = 250
+    steps: Annotated[int, Leaf(WHOLE, "--training-steps", help="steps of each training")] = 120
     batch_size: Annotated[int, Leaf(WHOLE, "--batch-size", help="conversations of a step")] = 4
     max_length: Annotated[
         int, Leaf(WHOLE, "--max-length", help="tokens of a conversation in training")
@@ -111,10 +111,10 @@ class ExperimentPlan:
     draft_steps: Annotated[
         int, Leaf(WHOLE, "--draft-steps", help="tokens drafted in a cycle when measured")
     ] = 3
-    measured: Annotated[int, Leaf(WHOLE, "--measured", help="prompts that are measured")] = 16
+    measured: Annotated[int, Leaf(WHOLE, "--measured", help="prompts that are measured")] = 12
     new_tokens: Annotated[
         int, Leaf(WHOLE, "--max-new-tokens", help="tokens of a measured answer")
-    ] = 48
+    ] = 40
     runs: Annotated[int, Leaf(WHOLE, "--runs", help="measured runs of each draft")] = 3
 
     def __post_init__(self) -> None:
@@ -206,6 +206,7 @@ def argv_of(
             learning_rate=plan.learning_rate,
             ttt_length=plan.ttt_length,
             start="target",
+            evaluations=2,
         )
         return [
             "train",
