@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -41,7 +40,18 @@ def bench(refused, target, tmp_path):
         own = own or PRESETS["smollm2"].path()
         common = ["--engine", "llama.cpp", "--target", target, "--target-gguf", own]
         common += ["--prompts", tmp_path / "asked.jsonl", "--limit", 1, "--runs", 1]
-        common += ["--max-new-tokens", 4, "--warm-up", 0, "--threads", 1, "--context", 256]
+        common += [
+            "--template",
+            "qwen",
+            "--max-new-tokens",
+            4,
+            "--warm-up",
+            0,
+            "--threads",
+            1,
+            "--context",
+            256,
+        ]
         return refused("bench", *common, *argv)
 
     return call
@@ -122,8 +132,11 @@ def test_a_python_without_the_engine(refused, target, monkeypatch, tmp_path, eng
 
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     write_nvidia_smi(tmp_path)
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho '{}'\n")  # no package of the engine is installed there
+    python.chmod(0o755)
     argv = ["bench", "--engine", engine, "--target", target, "--prompts", "x.jsonl"]
-    said = refused(*argv, "--interpreter", sys.executable)
+    said = refused(*argv, "--interpreter", python)
     assert f"has no {title}; name another one" in said
     assert "does not start (FileNotFoundError)" in refused(*argv, "--interpreter", "/nowhere/x")
 
@@ -135,6 +148,6 @@ def test_k_of_another_draft_than_the_server_has(refused, tmp_path, target):
     (tmp_path / "k-4096" / "config.json").write_text(json.dumps(config))
     with replaying("vllm") as server:
         argv = ["bench", "--url", f"{K}={server.url}", "--draft", tmp_path / "k-4096"]
-        said = refused(*argv, "--target", target, "--prompts", "x.jsonl")
+        said = refused(*argv, "--tokenizer", target, "--prompts", "x.jsonl")
     assert "drafts 4,096 tokens" in said
     assert f"but k = {K:,} was asked for there" in said

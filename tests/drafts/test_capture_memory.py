@@ -48,18 +48,18 @@ def test_batches_shrink_with_the_free_memory(small_target, monkeypatch):
 def test_a_capture_in_little_memory_is_the_same_in_smaller_batches(
     small_target, small_corpus, small_recipe, small_features, monkeypatch, tmp_path
 ):
-    seen, real = [], features._samples
+    seen, longest, real = list[int](), set[int](), features._samples
 
     def watched(model, target, sequences, batch):
-        lengths = sequences.lengths[batch]
-        seen.append(len(batch) * int(lengths.max()))
+        longest.add(int(sequences.lengths.max()))
+        seen.append(len(batch) * int(sequences.lengths[batch].max()))
         return real(model, target, sequences, batch)
 
     monkeypatch.setattr(features, "_samples", watched)
     with_free(monkeypatch, capture_bytes(small_target, 200, 128) + 1)
     options = {"held_out": 0.2, "device": "cpu", "max_tokens": 16_000}
     found = features.capture(small_target, small_corpus, small_recipe, **options)
-    assert max(seen) <= 200 + 1  # lengths of these conversations are below 128
+    assert max(seen) <= batch_tokens(small_target, max(longest), "cpu") < 400
     assert len(seen) > 10
     assert (found.train_tokens, found.key) == (small_features.train_tokens, small_features.key)
 

@@ -160,7 +160,7 @@ def servers() -> EngineChoice:
         list(TITLES),
         index=None,
         **persisted("servers_engine"),
-        format_func=TITLES.get,
+        format_func=TITLES.__getitem__,
         placeholder="as they say",
         help="Named, the engine's key in the environment is sent to servers that say nothing "
         "without it: by https, or within this machine.",
