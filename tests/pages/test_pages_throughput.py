@@ -13,6 +13,7 @@ from helpers.lazy import Lazy
 from helpers.made_measurements import SMALL, V, made
 from helpers.training_folders import write_bundled_target, write_run
 
+from pages.ui.throughput.drafts_form import ANOTHER
 from vocabtrim_core import workspace
 from vocabtrim_core.cli.bench_options import parsed
 from vocabtrim_core.counts_store import save_counts
@@ -381,6 +382,7 @@ def test_measure_starts_the_command_it_shows(trained, started):
 
 def test_the_torch_loop_needs_a_target_and_drafts():
     app = opened()
+    app.selectbox(key="measure_target").set_value(ANOTHER).run()
     assert button(app, "measure").disabled
     assert "Name the target." in words(app)
 
