@@ -30,13 +30,13 @@ from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.exports import ExportContext, export
 from vocabtrim_core.forecast.cycle_times import cycle_times
-from vocabtrim_core.forecast.decision import Served, decide
+from vocabtrim_core.forecast.decision import TrafficForecast, decide
 from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.forecast.inputs import acceptance_on, served_text
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.compare import transfer_matrix
-from vocabtrim_core.generalization.uncertainty import held_out_coverage
+from vocabtrim_core.generalization.held_out import held_out_coverage
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.mappings.imported import import_mapping
 from vocabtrim_core.mappings.store import keep
@@ -596,7 +596,7 @@ def expected(sets, hardware="a100-80g", depth=3, length=None, batch=1, served="c
     _, tradeoff = choice(sets)
     acceptance = acceptance_on(served_text(tradeoff.curve, counts, responses=responses), settings)
     predicted = forecast(acceptance.model, cycle_times(settings, LLAMA))
-    text = Served(acceptance.served, acceptance.basis, predicted)
+    text = TrafficForecast(acceptance.served, acceptance.basis, predicted)
     return predicted, decide(tradeoff, [text])
 
 

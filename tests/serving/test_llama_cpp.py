@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import sys
@@ -51,9 +52,15 @@ def draft(tmp_path_factory) -> Path:
     return write_random_draft(tmp_path_factory.mktemp("draft"))
 
 
+@functools.cache
+def own_program() -> programs.Program:
+    """xllamacpp of this Python, asked once: that takes a process."""
+    return programs.probe((sys.executable,), "llama.cpp")
+
+
 def launcher(target: Path, **options) -> LlamaLauncher:
     """An engine over the bundled GGUF, with xllamacpp of this Python."""
-    program = options.pop("program", None) or programs.probe((sys.executable,), "llama.cpp")
+    program = options.pop("program", None) or own_program()
     launch = LlamaLaunch(threads=1, **options.pop("launch", {}))
     own = options.pop("own_gguf", PRESETS["smollm2"].path())
     return LlamaLauncher(

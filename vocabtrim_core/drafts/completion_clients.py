@@ -34,7 +34,7 @@ class Refused(Exception):  # noqa: N818 - a result for one prompt
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Completion:
     """The answer to one prompt.
 
     Attributes:
@@ -98,7 +98,7 @@ class Answerer(Protocol):
         """
         ...
 
-    async def answer(self, chats: Sequence[Sequence[Message]]) -> list[Answer | Refused]:
+    async def answer(self, chats: Sequence[Sequence[Message]]) -> list[Completion | Refused]:
         """Answer prompts.
 
         Args:
@@ -130,6 +130,7 @@ class ServerAnswerer:
         template: Our chat template, for "sglang".
         timeout: Seconds for one request.
         wait: Seconds before the first repetition, doubled each time.
+        name: What records call the server; "" for its URL.
         about: What is recorded about it.
         batch_size: Prompts of one call.
         activity: "" (`Answerer.activity`): requests end one by one.
@@ -205,11 +206,11 @@ class ServerAnswerer:
             "template": template,
         }
 
-    async def answer(self, chats: Sequence[Sequence[Message]]) -> list[Answer | Refused]:
+    async def answer(self, chats: Sequence[Sequence[Message]]) -> list[Completion | Refused]:
         """Implements `Answerer.answer`, with one request per prompt."""
         return list(await asyncio.gather(*map(self._answer_one, chats)))
 
-    async def _answer_one(self, chat: Sequence[Message]) -> Answer | Refused:
+    async def _answer_one(self, chat: Sequence[Message]) -> Completion | Refused:
         import httpx
 
         assert self._client is not None
@@ -247,15 +248,15 @@ class ServerAnswerer:
             "max_tokens": sampling.max_tokens,
         }
 
-    def _read(self, reply: Any) -> Answer:
+    def _read(self, reply: Any) -> Completion:
         if self.api == "sglang":
             about = reply.get("meta_info") or {}
             why, tokens = about.get("finish_reason"), about.get("completion_tokens")
             why = why.get("type") if isinstance(why, dict) else why
-            return Answer(str(reply["text"]), self._is_cut(why, tokens))
+            return Completion(str(reply["text"]), self._is_cut(why, tokens))
         choice, usage = reply["choices"][0], reply.get("usage") or {}
         text = str(choice["message"]["content"] or "")
-        return Answer(
+        return Completion(
             text, self._is_cut(choice.get("finish_reason"), usage.get("completion_tokens"))
         )
 

@@ -33,7 +33,10 @@ def load_draft(name: str) -> DraftArchitecture:
         name: A preset, or a config.json of this workspace.
 
     Returns:
-        The architecture over its own V. InputError where the file cannot be read as one.
+        The architecture over its own V.
+
+    Raises:
+        InputError: The file cannot be read as one.
     """
     from vocabtrim_core.draft_config import load_architecture
     from vocabtrim_core.draft_presets import PRESETS
@@ -77,10 +80,9 @@ def default_draft(vocab_size: int) -> DraftArchitecture:
         The first preset with this V, as in commands, else Llama 3.1's shapes over it.
     """
     from vocabtrim_core.draft_config import preset_of
-    from vocabtrim_core.draft_cost import with_vocab_size
     from vocabtrim_core.draft_presets import PRESETS
 
-    return preset_of(vocab_size) or with_vocab_size(PRESETS["llama-3.1-8b"], vocab_size)
+    return preset_of(vocab_size) or replace(PRESETS["llama-3.1-8b"], vocab_size=vocab_size)
 
 
 def preset_name(shape: DraftArchitecture) -> str:

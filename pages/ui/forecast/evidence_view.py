@@ -56,7 +56,7 @@ def head(answer: ForecastAnswer, assumed: Assumed) -> None:
         assumed: what the forecast assumes.
     """
     architecture, size = answer.tradeoff.architecture, answer.size
-    found = head_bytes(architecture, assumed.settings.depth, sampled(1, size, answer.k))
+    bytes_by_size = head_bytes(architecture, assumed.settings.depth, sampled(1, size, answer.k))
     rows = same_bytes(answer.k, size)
     st.markdown(
         f"{answer.k:,} rows in bf16 take as many bytes as {rows['fp8']:,} in fp8 or "
@@ -65,7 +65,9 @@ def head(answer: ForecastAnswer, assumed: Assumed) -> None:
     alt = "Share of the head's bytes saved per cycle over k, for bf16, fp8 and int4"
     cases = [case for case in SERVED_LISTS if case[0] < size]
     plots.draw(
-        figures.head_bytes_figure(found, answer.k, cases, plots.palette()), "head_bytes", alt
+        figures.head_bytes_figure(bytes_by_size, answer.k, cases, plots.palette()),
+        "head_bytes",
+        alt,
     )
 
 

@@ -79,6 +79,7 @@ def choose(kind: str) -> EngineChoice:
 
 
 def loop() -> EngineChoice:
+    """Draw the choices of the loop in plain torch."""
     target = drafts_form.choose_target()
     drafts = drafts_form.choose_drafts(target)
     missing = "" if target else "Name the target."
@@ -141,6 +142,7 @@ def threads() -> list[str]:
 
 
 def servers() -> EngineChoice:
+    """Draw the choices for servers that run already."""
     text = st.text_area(
         "Servers, one per line",
         **persisted("sglang_urls"),

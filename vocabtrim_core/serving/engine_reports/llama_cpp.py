@@ -22,7 +22,7 @@ from vocabtrim_core.serving.engine_reports.llama_cpp_answers import (
     counts_of,
     deepest,
 )
-from vocabtrim_core.serving.engine_reports.prometheus import Metrics
+from vocabtrim_core.serving.engine_reports.prometheus import ServerMetrics
 from vocabtrim_core.serving.engine_reports.report import (
     DraftCounts,
     EngineReport,
@@ -45,7 +45,7 @@ WIDTH = re.compile(r"print_info: n_vocab\s+= (\d+)")
 FILE_SIZE = re.compile(r"print_info: file size\s+= ([\d.]+) MiB")
 
 
-def from_bodies(url: str, bodies: Mapping[str, Any], metrics: Metrics) -> EngineReport:
+def from_bodies(url: str, bodies: Mapping[str, Any], metrics: ServerMetrics) -> EngineReport:
     """Read a server's answers.
 
     Args:
@@ -81,7 +81,7 @@ def from_bodies(url: str, bodies: Mapping[str, Any], metrics: Metrics) -> Engine
     )
 
 
-def counts(metrics: Metrics) -> DraftCounts | None:
+def counts(metrics: ServerMetrics) -> DraftCounts | None:
     """The sums since the server started.
 
     Args:

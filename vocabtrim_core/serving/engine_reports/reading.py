@@ -15,7 +15,7 @@ import msgspec
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.server_addresses import checked_url, is_loopback, key_for
 from vocabtrim_core.serving.engine_reports import llama_cpp, sglang, vllm
-from vocabtrim_core.serving.engine_reports.prometheus import Metrics
+from vocabtrim_core.serving.engine_reports.prometheus import ServerMetrics
 from vocabtrim_core.serving.engine_reports.report import EngineReport
 from vocabtrim_core.serving.engines.recognition import (
     KNOWN,
@@ -49,7 +49,7 @@ class Bodies:
 
     url: str
     objects: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Metrics = field(default_factory=Metrics)
+    metrics: ServerMetrics = field(default_factory=ServerMetrics)
     refused: tuple[str, ...] = ()
     key_remedy: str = UNNAMED
 
@@ -122,7 +122,7 @@ def read_bodies(http: httpx.Client) -> Bodies:
     """
     url = str(http.base_url).rstrip("/")
     objects: dict[str, Any] = {}
-    metrics, refused = Metrics(), list[str]()
+    metrics, refused = ServerMetrics(), list[str]()
     paths = (*(path for module in ENGINES for path in module.PATHS), *SHARED)
     for path in paths:
         code, text = _get(http, url, path)
@@ -131,7 +131,7 @@ def read_bodies(http: httpx.Client) -> Bodies:
         if code != httpx.codes.OK:
             continue
         if path == METRICS:
-            metrics = Metrics.of(text)
+            metrics = ServerMetrics.of(text)
             continue
         with suppress(msgspec.DecodeError):
             value = msgspec.json.decode(text)
@@ -264,7 +264,9 @@ def report_of_log_text(name: str, text: str) -> EngineReport:
     )
 
 
-def _read(module: ModuleType, where: str, content: Any, metrics: Metrics | None) -> EngineReport:
+def _read(
+    module: ModuleType, where: str, content: Any, metrics: ServerMetrics | None
+) -> EngineReport:
     reader: Callable[..., EngineReport] = module.from_log if metrics is None else module.from_bodies
     try:
         return reader(where, content) if metrics is None else reader(where, content, metrics)

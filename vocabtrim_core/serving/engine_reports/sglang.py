@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vocabtrim_core.serving.engine_reports.prometheus import Metrics
+from vocabtrim_core.serving.engine_reports.prometheus import ServerMetrics
 from vocabtrim_core.serving.engine_reports.report import (
     DraftCounts,
     EngineReport,
@@ -46,7 +46,7 @@ def _info(bodies: Mapping[str, Any]) -> Mapping[str, Any]:
     return bodies.get(PATHS[0]) or bodies.get(PATHS[1]) or {}
 
 
-def from_bodies(url: str, bodies: Mapping[str, Any], metrics: Metrics) -> EngineReport:
+def from_bodies(url: str, bodies: Mapping[str, Any], metrics: ServerMetrics) -> EngineReport:
     """Read a server's answers.
 
     Args:
@@ -90,7 +90,7 @@ def _whole(value: Any) -> int | None:
     return int(value) if isinstance(value, int | float) and value else None
 
 
-def counts(metrics: Metrics) -> DraftCounts | None:
+def counts(metrics: ServerMetrics) -> DraftCounts | None:
     """The sums of all requests that are done.
 
     Args:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vocabtrim_core.serving.engine_reports.prometheus import Metrics
+from vocabtrim_core.serving.engine_reports.prometheus import ServerMetrics
 from vocabtrim_core.serving.engine_reports.report import (
     DraftCounts,
     EngineReport,
@@ -49,7 +49,7 @@ SUMS = re.compile(
 SYNTHETIC = "rejection_sample_method is 'synthetic'"
 
 
-def from_bodies(url: str, bodies: Mapping[str, Any], metrics: Metrics) -> EngineReport:
+def from_bodies(url: str, bodies: Mapping[str, Any], metrics: ServerMetrics) -> EngineReport:
     """Read a server's answers.
 
     Args:
@@ -84,12 +84,12 @@ def from_bodies(url: str, bodies: Mapping[str, Any], metrics: Metrics) -> Engine
     )
 
 
-def _steps(draft: Mapping[str, Any], metrics: Metrics) -> int | None:
+def _steps(draft: Mapping[str, Any], metrics: ServerMetrics) -> int | None:
     positions = metrics.positions("vllm:spec_decode_num_accepted_tokens_per_pos_total")
     return int(draft.get("num_speculative_tokens") or len(positions)) or None
 
 
-def counts(metrics: Metrics) -> DraftCounts | None:
+def counts(metrics: ServerMetrics) -> DraftCounts | None:
     """The sums since the server started.
 
     Args:

@@ -33,6 +33,12 @@ class Launched(ABC):
         stall: Seconds without a byte after which a request fails.
         ready: Seconds until a server must answer.
         check: Called while a server starts; raises Cancelled.
+
+    Attributes:
+        http: The connections to a server of this engine.
+        versions: Versions of the engine and of what it runs on, by name.
+        device: Name of the device it runs on.
+        alternates: False: one server after the other.
     """
 
     http: ClassVar[type[EngineHttp]]

@@ -158,8 +158,8 @@ def _run(
                 process.kill()
                 process.wait()
     if process.returncode or not out.is_file():
-        said = complaint(log.read_text("utf-8", "replace")).rstrip(".")
-        raise InputError(f"{folder} cannot be converted to GGUF: {said[-400:]}.")
+        reason = complaint(log.read_text("utf-8", "replace")).rstrip(".")
+        raise InputError(f"{folder} cannot be converted to GGUF: {reason[-400:]}.")
 
 
 def _staged(folder: Path, place: Path) -> Path:
