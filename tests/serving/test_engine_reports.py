@@ -25,6 +25,7 @@ from vocabtrim_core.serving.engine_reports.report import (
     added_counts,
     joined,
 )
+from vocabtrim_core.serving.engines import recognition
 
 ENGINE = {"llama": llama_cpp, "vllm": vllm, "sglang": sglang}
 
@@ -352,14 +353,18 @@ def test_fields_of_other_kinds_are_no_traceback(name):
     assert read_so_far
 
 
-def test_bodies_of_one_kind_do_not_look_like_another():
+def test_bodies_of_one_kind_do_not_look_like_another(monkeypatch):
+    known = dict(recognition.KNOWN)
     for name in NAMES:
         seen = bodies(name)
         objects = {p: v if isinstance(v, dict) else {"list": v} for p, v in seen.items()
                    if p.startswith("/") and not isinstance(v, str)}  # fmt: skip
         metrics = ServerMetrics.of(seen["/metrics"])
-        fitting = [m.NAME for m in reading.ENGINES if m.recognises(objects, metrics)]
-        assert fitting == [engine(name).NAME]
+        for other, marks in known.items():
+            monkeypatch.setattr(recognition, "KNOWN", {other: marks})
+            fits = other == engine(name).ENGINE
+            assert recognition.recognise(objects, metrics.samples) == (other if fits else None)
+        monkeypatch.setattr(recognition, "KNOWN", known)
         assert engine_of(Bodies("u", objects, metrics)) is engine(name)
         assert [m.NAME for m in reading.ENGINES if m.in_log(log(name).read_text("utf-8"))] == [
             engine(name).NAME

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
@@ -11,6 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import NUMBER, WHOLE, one_of
 from vocabtrim_core.fields.leaf import Leaf
+from vocabtrim_core.server_addresses import (
+    SGLANG_KEY,
+    checked_url,
+    is_loopback,
+    key_for,
+    openai_key_for,
+)
 from vocabtrim_core.templates.chat_template import ChatTemplate
 
 if TYPE_CHECKING:
@@ -19,7 +25,6 @@ if TYPE_CHECKING:
 Message = Mapping[str, Any]
 RETRIES = 4
 RETRIED = {408, 409, 425, 429, 500, 502, 503, 504}  # statuses of failures that may pass
-KEY = "OPENAI_API_KEY"
 DROP, MARK = "drop", "mark"
 CUT = "answers that reach the limit: left out, or kept but not trained on"
 
@@ -113,7 +118,8 @@ class Answerer(Protocol):
 class ServerAnswerer:
     """An OpenAI-compatible server (with its own template), or SGLang's /generate (with ours).
 
-    The key of a server that needs one comes from $OPENAI_API_KEY and is never recorded.
+    A key comes from $OPENAI_API_KEY for the server that $OPENAI_BASE_URL names, or for "sglang"
+    from $SGLANG_API_KEY; it goes by https or within this machine, and is never recorded.
 
     Attributes:
         url: Address of the server, with or without /v1.
@@ -153,33 +159,36 @@ class ServerAnswerer:
         """Connect to the server, and find its model.
 
         Raises:
-            InputError: The server does not answer as this API does, or lists no model.
+            InputError: The URL is not valid, or the server does not answer as this API does, wants
+                a key, or lists no model.
         """
         import httpx
 
-        key = os.environ.get(KEY)
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self.url = self.url.rstrip("/").removesuffix("/v1")
-        limits = httpx.Limits(max_connections=self.concurrency)
+        self.url = checked_url(self.url)
+        is_sglang = self.api == "sglang"
+        key, remedy = key_for(self.url, SGLANG_KEY) if is_sglang else openai_key_for(self.url)
         self._client = httpx.AsyncClient(
-            base_url=self.url, timeout=self.timeout, headers=headers, limits=limits
+            base_url=self.url,
+            timeout=self.timeout,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            limits=httpx.Limits(max_connections=self.concurrency),
+            trust_env=not is_loopback(self.url),  # no proxy for the loopback
         )
         path = "/model_info" if self.api == "sglang" else "/v1/models"
         try:
             reply = await self._client.get(path)
+            if reply.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+                raise InputError(f"{self.url} wants a key; {remedy}")
             reply.raise_for_status()
             listing = reply.json()
             if self.api == "sglang":
                 served = [listing["model_path"]]
             else:  # some servers list only what they have loaded, which may be nothing
                 served = [entry["id"] for entry in listing["data"]]
-        except (
-            httpx.HTTPError,
-            httpx.InvalidURL,
-            ValueError,
-            KeyError,
-            TypeError,
-        ) as error:
+        except InputError:
+            await self.close()
+            raise
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             await self.close()
             raise InputError(
                 f"{self.url} does not answer {path} as {self.api} servers do "

@@ -128,12 +128,15 @@ def _alike(known: DraftArchitecture, shape: DraftArchitecture) -> bool:
     return replace(known, **overrides) == shape
 
 
-def draft_options(to: Any, default: str) -> None:
+def draft_options(to: Any, default: str) -> Any:
     """Declare --draft and --draft-config, of which one may be given.
 
     Args:
         to: The parser, or a group of one.
         default: What is taken without either, in brackets, for the help.
+
+    Returns:
+        The group of the two, for others that exclude them.
     """
     group = to.add_mutually_exclusive_group()
     group.add_argument(
@@ -146,6 +149,7 @@ def draft_options(to: Any, default: str) -> None:
         help="draft architecture from the config.json of the draft, or of the target: then the "
         "dense one-layer draft that SpecForge derives from it",
     )
+    return group
 
 
 class Draft(Kind):

@@ -24,11 +24,11 @@ from vocabtrim_core.serving.engine_reports.report import (
     EngineReport,
     added_counts,
 )
+from vocabtrim_core.serving.engines.recognition import SGLANG, TITLES
 
-NAME = "SGLang"
-KEY = "SGLANG_API_KEY"
+ENGINE = SGLANG
+NAME = TITLES[ENGINE]
 PATHS = ("/server_info", "/get_server_info", "/model_info")
-PREFIX = "sglang:"
 GB = 1 << 30  # SGLang divides by it and writes GB
 
 ARGUMENTS = re.compile(r"server_args=(?:ServerArgs\(|\{)(.*)")
@@ -40,19 +40,6 @@ DECODED = re.compile(
 )
 TICK = 40  # decode steps between two lines, where --decode-log-interval is not given
 SIMULATED = "SGLANG_SIMULATE_ACC_LEN"
-
-
-def recognises(bodies: Mapping[str, Any], metrics: ServerMetrics) -> bool:
-    """Whether answers are those of an SGLang server.
-
-    Args:
-        bodies: Answers that are JSON objects, by path.
-        metrics: The answer of /metrics.
-
-    Returns:
-        Whether they are.
-    """
-    return PREFIX in metrics or "speculative_algorithm" in _info(bodies)
 
 
 def _info(bodies: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -21,13 +21,12 @@ from vocabtrim_core.serving.engine_reports.report import (
     DraftCounts,
     EngineReport,
     added_counts,
-    first_model,
 )
+from vocabtrim_core.serving.engines.recognition import TITLES, VLLM, first_model
 
-NAME = "vLLM"
-KEY = "VLLM_API_KEY"
+ENGINE = VLLM
+NAME = TITLES[ENGINE]
 PATHS = ("/version", "/server_info?config_format=json")
-PREFIX = "vllm:"
 GIB = 1 << 30
 
 VERSION = re.compile(
@@ -48,20 +47,6 @@ SUMS = re.compile(
     r"Drafted: (?P<drafted>\d+) tokens, Per-position acceptance rate: (?P<rates>[\d., ]+), Avg"
 )
 SYNTHETIC = "rejection_sample_method is 'synthetic'"
-
-
-def recognises(bodies: Mapping[str, Any], metrics: ServerMetrics) -> bool:
-    """Whether answers are those of a vLLM server.
-
-    Args:
-        bodies: Answers that are JSON objects, by path.
-        metrics: The answer of /metrics.
-
-    Returns:
-        Whether they are.
-    """
-    owner = first_model(bodies).get("owned_by")
-    return PREFIX in metrics or owner == "vllm" or "vllm_config" in bodies.get(PATHS[1], {})
 
 
 def from_bodies(url: str, bodies: Mapping[str, Any], metrics: ServerMetrics) -> EngineReport:
