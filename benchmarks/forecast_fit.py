@@ -258,11 +258,11 @@ def _gain_line(entry: Checked) -> Line:
         "left out": source_of(row),
         "row": row.id,
         "of": "gain",
-        "measured": f"{row.observed:+.1%}",
+        "measured": f"{row.observed or 0.0:+.1%}",
         "forecast": f"{gain.middle:+.1%}",
         "band": f"{gain.low:+.1%} to {gain.high:+.1%}",
         "inside": "yes" if entry.inside else "no",
-        "error": f"{entry.error:+.1%}",
+        "error": f"{entry.error or 0.0:+.1%}",
     }
 
 
@@ -280,7 +280,7 @@ def _told(title: str, lines: list[Line]) -> str:
 
 def repeats() -> str:
     """By how much gains differ that one source measured twice."""
-    gains = {row.id: row.observed for row in evidence.shipped()}
+    gains = {row.id: row.observed or 0.0 for row in evidence.shipped()}
     apart = [math.log((1 + gains[a]) / (1 + gains[b])) / math.sqrt(2) for a, b in REPEATED]
     return (
         f"{len(apart)} gains were measured twice by their source: standard deviation "
