@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from vocabtrim_core.errors import InputError
@@ -308,16 +308,3 @@ class DraftArchitecture:
             "use_cache": True,
             "vocab_size": self.vocab_size,
         }
-
-
-def with_vocab_size(architecture: DraftArchitecture, vocab_size: int) -> DraftArchitecture:
-    """The same shapes with another V.
-
-    Args:
-        architecture: The shapes of a draft.
-        vocab_size: V.
-
-    Returns:
-        The shapes with that V.
-    """
-    return replace(architecture, vocab_size=vocab_size)

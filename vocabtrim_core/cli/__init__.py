@@ -11,6 +11,7 @@ from __future__ import annotations
 from vocabtrim_core.cli import (
     app,
     bench,
+    card,
     compare,
     context,
     corpora,
@@ -60,6 +61,7 @@ _COMMANDS: tuple[Command, ...] = (
     *slice.COMMANDS,
     *heads.COMMANDS,
     *report.COMMANDS,
+    *card.COMMANDS,
     *train.COMMANDS,
     *target.COMMANDS,
     *bench.COMMANDS,
