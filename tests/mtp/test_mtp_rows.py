@@ -206,6 +206,20 @@ def test_bytes_and_shares(tmp_path):
     assert found.share(100) == pytest.approx(2 * 100 * H / (2 * 100 * H + found.step_bytes))
 
 
+def test_of_several_mtp_layers_a_token_passes_one(tmp_path):
+    draft = mtp_layer()
+    draft |= {
+        name.replace("layers.0", "layers.1"): tensor.clone()
+        for name, tensor in mtp_layer().items()
+        if "layers.0" in name
+    }
+    write_checkpoint(tmp_path / "two", draft=draft)
+    write_checkpoint(tmp_path / "one")
+    (two,), (one,) = (find_heads(tmp_path / name).drafts for name in ("two", "one"))
+    assert two.step_bytes == one.step_bytes == one.layer_bytes
+    assert two.layer_bytes > one.layer_bytes
+
+
 def test_a_checkpoint_of_200_gb_is_read_by_its_headers(tmp_path):
     """A sparse file: reading its weights would take minutes and more memory than there is."""
     import resource

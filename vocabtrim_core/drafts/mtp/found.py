@@ -27,6 +27,7 @@ KINDS = {
 _MTP = re.compile(r"(?:^|\.)mtp(?:_layers|_block)?\.")
 _LAYER = re.compile(r"^(?:.*\.)?layers\.(\d+)\.")
 _MEDUSA = re.compile(r"^(?:medusa_heads?\.)\d+\.")
+_TURN = re.compile(r"\.layers\.(\d+)\.")
 _EXPERT = re.compile(r"\.experts\.")
 HEADS = ("lm_head", "language_model.lm_head", "model.lm_head", "output", "head")
 EMBEDDINGS = (
@@ -45,7 +46,8 @@ class DraftHead:
         kind: A key of KINDS.
         name: Where its tensors are, such as "mtp" or "model.layers.61".
         layer_bytes: Its tensors but heads and embeddings.
-        step_bytes: Those of them that one drafted token reads: of experts the active ones.
+        step_bytes: Those of them that one drafted token reads: of experts the active ones, of
+            several MTP layers one.
         head: The matrix that it computes logits with.
         own: Whether that matrix is its own, and not the target's.
         trimmed: Rows of a smaller head that stands beside it already (mtp.draft_lm_head); 0
@@ -140,12 +142,14 @@ def find_heads(folder: str | Path) -> ModelHeads:
                 "here; look at the target's folder, or give SGLang's token map (format sglang)."
             )
         layers = [tensors[n] for n in names if not _is_over_vocabulary(n)]
+        # Of several MTP layers each drafted token passes one, in turn.
+        count = len({match[1] for n in names if (match := _TURN.search(n))}) if kind == MTP else 1
         drafts.append(
             DraftHead(
                 kind,
                 name,
                 sum(len(t.data) for t in layers),
-                int(sum(len(t.data) * (active if _EXPERT.search(t.name) else 1) for t in layers)),
+                int(sum(len(t.data) * _share(t.name, active, count) for t in layers)),
                 head,
                 own is not None,
                 _trimmed(tensors),
@@ -207,6 +211,12 @@ def _is_over_vocabulary(name: str) -> bool:
     """Whether a tensor is a head or an embedding: read by rows, or counted as the head."""
     layer = f".{name.rpartition('.')[0]}"
     return layer.endswith((".embed_tokens", ".shared_head.head", ".lm_head", ".tok_embeddings"))
+
+
+def _share(name: str, active: float, layers: int) -> float:
+    """Share of a tensor that a drafted token reads: the active experts, one of several layers."""
+    part = active if _EXPERT.search(name) else 1.0
+    return part / layers if layers > 1 and _TURN.search(name) else part
 
 
 def _own_head(
