@@ -19,7 +19,7 @@ from vocabtrim_core.cli.resolve import comparable_counts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.codec import add_options, parsed
 from vocabtrim_core.fields.leaf import ReadContext
-from vocabtrim_core.forecast.settings import HEAD_BYTES, ForecastSettings
+from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.wording import expected, signed
 
@@ -89,7 +89,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve
-    from vocabtrim_core.forecast.cycle_times import cycle_times
+    from vocabtrim_core.forecast.cycle_times import cycle_times, row_format
     from vocabtrim_core.forecast.decision import decide, worst_served
     from vocabtrim_core.forecast.decision_text import decision_text
     from vocabtrim_core.forecast.inputs import PAPER_DEPTH
@@ -134,7 +134,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
         cycles = probed(arguments, draft, depth)
     else:
         cycles = cycle_times(assumptions, draft)
-    texts = _texts(arguments, curve, assumptions, cycles, settings, measured, progress)
+    texts = _texts(arguments, curve, assumptions, cycles, settings, measured, draft.kind, progress)
     progress(0, None, "k* on other samples")
     sample = best_sample(counts, find_responses(arguments.counts, counts))
     served = worst_served(tradeoff, [text for text, _ in texts], settings.k)
@@ -155,7 +155,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
             tradeoff.optimum.k,
         }
     )
-    bytes_per_weight = HEAD_BYTES[assumptions.head_format]
+    bytes_per_weight = row_format(assumptions, draft)
     return {
         "decision": {**asdict(decision), "gains": _gains(decision.gains)},
         "decision_text": decision_text(decision, size).sentences(),
@@ -174,7 +174,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
             "fixed_s": _ends(lambda model: model.fixed_s, cycles),
             "row_s": _ends(lambda model: model.row_s, cycles),
             "bandwidth": _ends(
-                lambda model: model.bandwidth(draft.hidden_size, depth, bytes_per_weight),
+                lambda model: model.bandwidth(draft.row_reads(depth), 1, bytes_per_weight),
                 cycles,
             ),
         },
@@ -203,12 +203,14 @@ def _texts(
     cycles: CycleRange,
     settings: Settings,
     measured: Calibration | None,
+    kind: str,
     progress: Progress,
 ) -> list[tuple[Served, Acceptance]]:
     """The evaluation traffic, by default the counts that choose, each set with its forecast."""
     from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.forecast.decision import Served
     from vocabtrim_core.forecast.inputs import acceptance_on, served_text
+    from vocabtrim_core.forecast.other_kinds import of_kind
     from vocabtrim_core.forecast.throughput import forecast
     from vocabtrim_core.generalization.stability import best_sample
 
@@ -224,7 +226,8 @@ def _texts(
             sample=best_sample(counts, responses),
             progress=progress,
         )
-        acceptance = acceptance_on(text, assumptions, measured.lengths if measured else None)
+        lengths = measured.lengths if measured else None
+        acceptance = of_kind(acceptance_on(text, assumptions, lengths), kind)
         predicted = forecast(acceptance.model, cycles)
         texts.append((Served(counts.name, acceptance.basis, predicted), acceptance))
     return texts

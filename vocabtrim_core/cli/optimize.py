@@ -119,7 +119,7 @@ def _drafts(arguments: argparse.Namespace, progress: Progress) -> Result:
                 **asdict(draft),
                 "flops": draft.flops(draft.vocab_size),
                 "head_share": 2
-                * draft.hidden_size
+                * draft.row_weights
                 * draft.vocab_size
                 / draft.flops(draft.vocab_size),
             }

@@ -51,7 +51,7 @@ def breakdown(tradeoff: TradeOff, choice: Choice) -> None:
     """
     shape = tradeoff.architecture
     full = shape.flops(shape.vocab_size)
-    head = 2 * shape.hidden_size * shape.vocab_size / full
+    head = 2 * shape.row_weights * shape.vocab_size / full
     st.markdown(
         f"One draft step of {shape.name} takes {full / 1e6:,.1f} M FLOPs with all "
         f"{shape.vocab_size:,} tokens, {format.percent(head)} of them in the LM head; with "
