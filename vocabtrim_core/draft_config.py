@@ -238,7 +238,7 @@ def published(architecture: DraftArchitecture) -> str:
     if architecture.target_layers is None:
         return ""
     for name, preset in PRESETS.items():
-        same = _target(preset) == _target(architecture)
+        same = (preset.kind, _target(preset)) == (architecture.kind, _target(architecture))
         if same and _draft(preset) != _draft(architecture):
             return (
                 f"A draft derived from {architecture.name}'s config is counted, with a "
