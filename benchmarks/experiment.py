@@ -5,8 +5,8 @@
 
 In an empty workspace, unless --home names one, where a stopped experiment goes on. Writes
 benchmarks/results/experiment_<NAME>.json and .md; NAME is the engine, unless it is given. The JSON
-holds the measurement, run by run. With --also the same drafts are measured on a second engine, with
-a results file of its own; --program names it, as `engine --add` stored it.
+holds the measurement, run by run and prompt by prompt. With --also the same drafts are measured on
+a second engine, with a results file of its own; --program names it, as `engine --add` stored it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import write_report
-from vocabtrim_core.cli.experiment import over, rate
-from vocabtrim_core.experiment.outcome import outcome
+from vocabtrim_core.cli.experiment import forecast_text, over, rate
+from vocabtrim_core.experiment.outcome import SAID, outcome
 from vocabtrim_core.experiment.plan import MEASURE, argv_of
 from vocabtrim_core.experiment.record import FinishedStage, load
+from vocabtrim_core.forecast.band import Z
 from vocabtrim_core.machine import cores
+from vocabtrim_core.serving.statistics import RatioInterval
+from vocabtrim_core.serving.verdict import gain
+from vocabtrim_core.wording import between, signed
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -54,13 +58,26 @@ def compared(draft: dict[str, Any], base: str) -> str:
     return f"{over(draft, base)}{doubt}"
 
 
+def by_prompt(draft: dict[str, Any], base: str) -> str:
+    """The same gain with its interval over prompts, which tells of other prompts of the kind."""
+    ratio = draft["over_prompts"].get(base)
+    return gain(RatioInterval(**ratio)) if ratio else ""
+
+
 def rows(result: dict[str, Any]) -> list[dict[str, object]]:
     """Stages with their times, then drafts with what was measured."""
     stages: list[dict[str, object]] = [
-        {"stage": stage["title"], "s": round(stage["seconds"]), "command": f"`{stage['command']}`"}
+        {
+            "stage": stage["title"],
+            "s": round(stage["seconds"]),
+            "estimated s": round(stage["estimated_seconds"] or 0) or "",
+            "command": f"`{stage['command']}`",
+        }
         for stage in result["stages"]
     ]
-    stages.append({"stage": "all", "s": round(result["seconds"]), "command": ""})
+    expected = sum(stage["estimated_seconds"] or 0 for stage in result["stages"])
+    whole = {"s": round(result["seconds"]), "estimated s": round(expected) or "", "command": ""}
+    stages.append({"stage": "all", **whole})
     bases = list(dict.fromkeys(base for draft in result["drafts"] for base in draft["ratios"]))
     drafts: list[dict[str, object]] = [
         {
@@ -73,10 +90,27 @@ def rows(result: dict[str, Any]) -> list[dict[str, object]]:
             ),
             "tokens/s": rate(draft["throughput"]),
             **{f"over {base}": compared(draft, base) for base in bases},
+            **{f"over {base}, by prompt": by_prompt(draft, base) for base in bases},
         }
         for draft in result["drafts"]
     ]
-    return [*stages, *drafts]
+    return [*stages, *drafts, *against_forecast(result["forecasts"])]
+
+
+def against_forecast(forecasts: list[dict[str, Any]]) -> list[dict[str, object]]:
+    """The measured gains over V beside the forecasts made without them."""
+    return [
+        {
+            "trimmed draft": row["label"],
+            "over V, measured": signed(row["measured"]),
+            "± 90 %": f"{100 * Z * row['noise'] * (1 + row['measured']):.1f}",
+            "forecast": signed(row["forecast"]["middle"]),
+            "90 % band": between(row["forecast"]["low"], row["forecast"]["high"]),
+            "": "inside" if row["inside"] else "outside",
+        }
+        for row in forecasts
+        if row["forecast"]
+    ]
 
 
 def measured_on(home: str, key: str, engine: str, program: str) -> dict[str, Any]:
@@ -89,7 +123,7 @@ def measured_on(home: str, key: str, engine: str, program: str) -> dict[str, Any
     result = command(home, *argv)
     stage = FinishedStage(MEASURE, tuple(argv), time.perf_counter() - began, result)
     others = tuple(stage for stage in done.stages if stage.name != MEASURE)
-    shown = outcome(replace(done, plan=plan, stages=(*others, stage)))
+    shown = outcome(replace(done, plan=plan, stages=(*others, stage), estimated={}))
     return {**shown, "stages": shown["stages"][-1:], "seconds": stage.seconds}
 
 
@@ -99,12 +133,8 @@ def report(home: str, result: dict[str, Any], name: str) -> None:
     raw = json.loads(measurement.read_text("utf-8").replace(home, "WORKSPACE"))
     result = json.loads(json.dumps(result).replace(home, "WORKSPACE"))
     engine = result["settings"]["engine"]
-    sentences = [
-        *result["unpaid"],
-        *result["verdicts"],
-        *result["fastest"],
-        *result["notes"],
-    ]
+    sentences = [sentence for name in SAID for sentence in result[name]]
+    sentences += forecast_text(result["forecasts"])[-1:]
     averages = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     note = (
         f"{raw['engine']}; target {raw['target']}; k* of its own answers: {result['k_star']:,}. "

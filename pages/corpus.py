@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.ui.corpus import corpus_choice, counting_form, spans_view, tokenizer_choice, trainer_view
+from pages.ui.corpus.refusal import refusal
 from pages.ui.frame import footer, heading, plain_errors
 from pages.ui.router import require_router
 
@@ -34,12 +35,17 @@ if tokenizer and chosen:
     with form:
         options = counting_form.choose_options()
         argv = counting_form.arguments(tokenizer, chosen, options)
-        counting_form.count_button(argv, chosen.name, options, possible=problem is None)
+        refused = None if problem else refusal(tokenizer, chosen, options)
+        possible = problem is None and refused is None
+        counting_form.count_button(argv, chosen.name, options, possible=possible)
         counting_form.progress()
     with view, plain_errors():
         if problem:
             raise problem
         template = counting_form.template_of(tokenizer, options)
+        if refused:
+            with plain_errors():
+                raise refused
         conversations = spans_view.panel(tokenizer, chosen, options, template)
     if template:
         trainer_view.panel(template, conversations)

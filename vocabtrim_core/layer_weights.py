@@ -13,7 +13,20 @@ from dataclasses import dataclass
 from vocabtrim_core.model_config import MOST_LAYERS, ModelConfig
 
 # Two matrices, up and down, instead of three with a gate.
-UNGATED = ("falcon", "gpt2", "gpt_neox", "nemotron", "phi", "starcoder2")
+UNGATED = (
+    "apertus",
+    "arcee",
+    "biogpt",
+    "falcon",
+    "gpt2",
+    "gpt_neox",
+    "jais2",
+    "nanochat",
+    "nemotron",
+    "persimmon",
+    "phi",
+    "starcoder2",
+)
 SOFTMAX = (None, "full_attention", "sliding_attention", "chunked_attention", "attention")
 GATED_QUERIES = (
     "qwen3_next",
@@ -129,12 +142,19 @@ def head_shapes(config: ModelConfig, *, whole: bool = False) -> tuple[int, int, 
     """
     hidden = config.required("hidden_size")
     heads = config.required("num_attention_heads")
-    groups = config.size("num_key_value_heads") or heads
+    groups = config.size("num_key_value_heads") or _falcon_groups(config) or heads
     dim = config.size("head_dim") or max(1, hidden // heads)
     if whole:
         dim = config.size("global_head_dim") or dim
         groups = config.size("num_global_key_value_heads") or groups
     return heads, groups, dim
+
+
+def _falcon_groups(config: ModelConfig) -> int | None:
+    """Key-value heads by Falcon's names; None where a config has not these."""
+    if config.get("multi_query") and not config.get("new_decoder_architecture"):
+        return 1
+    return config.size("num_kv_heads")
 
 
 def all_experts(config: ModelConfig) -> int:

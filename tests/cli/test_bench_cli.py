@@ -110,6 +110,44 @@ def test_the_torch_loop_with_its_baselines(models, run, tmp_path) -> None:
     assert len(run("measurements")["measurements"]) == 1
 
 
+def test_several_numbers_of_drafted_tokens(models, run, capsys) -> None:
+    argv = asked(models, "--draft", "small/100", "--runs", 2, "--steps", "1,2", "--steps=3")
+    found = run("bench", *argv)
+    assert [row["label"] for row in found["rows"]] == [
+        "no speculation",
+        *(f"{k} (n = {n})" for k in (100, 500) for n in (1, 2, 3)),
+    ]
+    assert [row["steps"] for row in found["rows"]] == [0, 1, 2, 3, 1, 2, 3]
+    assert [set(row["ratios"]) for row in found["rows"][1:4]] == [{"no speculation", "500"}] * 3
+    stored = measurement.find(found["key"])
+    assert {len(r.accepted) for r in stored.runs if "n = 2" in r.configuration} == {3}
+    assert [s.partition(" is fastest with n = ")[0] for s in found["best_steps"][1:]] == [
+        "500",
+        "100",
+    ]
+    starts = [r.configuration for r in sorted(stored.runs, key=lambda r: (r.started, r.index))]
+    assert len(set(starts)) == 7
+    assert "--steps 1,2 3" in stored.command
+    again = run("measurements", "replay", found["key"])
+    assert [row["label"] for row in again["rows"]] == [row["label"] for row in found["rows"]]
+    assert main(["measurements", "show", found["key"]]) == 0
+    assert "100 is fastest with n = " in capsys.readouterr().out
+
+
+def test_one_draft_is_swept(models, run) -> None:
+    argv = asked(models, "--draft", "small", "--runs", 1, "--steps", "1,2", "--sweep", "small/100")
+    found = run("bench", *argv)
+    assert [row["label"] for row in found["rows"]] == [
+        "no speculation",
+        "500 (n = 2)",
+        "100 (n = 1)",
+        "100 (n = 2)",
+    ]
+    assert "--sweep small/100" in found["command"]
+    more = asked(models, "--draft", "small/100", "--only", "--sweep", "small/500")
+    assert "--sweep names" in run("bench", *more, code=2)["error"]
+
+
 def test_text_for_people(models, capsys) -> None:
     argv = ["bench", *map(str, asked(models, "--draft", models / "run/k-100/draft", "--runs", 1))]
     assert main([*argv, "--only"]) == 0

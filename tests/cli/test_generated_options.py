@@ -28,7 +28,7 @@ VALUES = [
     ("train", ["--target", "smollm2"], Deployment("cuda", 2, 3, 1, "node-0.example")),
     ("train", ["--target", "smollm2"], Sampling(0.7, 64, "mark")),
     ("regenerate", ["--target", "smollm2", "--out", "a.jsonl"], Sampling(1.25, 1)),
-    ("bench", [], Drafting(4, 2, 8)),
+    ("bench", [], Drafting((4, 1), 2, 8)),
     ("bench", [], Generation(7, ignore_eos=True)),
     (
         "bench",
@@ -82,6 +82,21 @@ def test_without_options_the_defaults_hold(command, needed, value):
     assert read == {name: defaults[name] for name in read}
 
 
+@pytest.mark.parametrize("command", ["bench", "tune"])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--steps", "1,2,3"],
+        ["--steps", "1", "2", "3"],
+        ["--steps=1", "--steps", "2,3"],
+        ["--steps", "1", "--steps=2", "--steps", "3,1"],
+    ],
+)
+def test_steps_may_be_listed_or_repeated(command, argv):
+    of = Drafting if command == "bench" else Space
+    assert from_argv(of, parse(command, argv))["steps"] == (1, 2, 3)
+
+
 @pytest.mark.parametrize(
     ("command", "argv", "sentence"),
     [
@@ -92,6 +107,9 @@ def test_without_options_the_defaults_hold(command, needed, value):
         ("bench", ["--draft-tokens", "1.5"], "'1.5' is not a whole number"),
         ("probe", ["--batch", "8", "many"], "'many' is not a whole number"),
         ("tune", ["--topk", "1", "x"], "'x' is not a whole number"),
+        ("bench", ["--steps", "1,x"], "'x' is not a whole number"),
+        ("bench", ["--concurrency", "1,2,4"], "'1,2,4' is not a whole number"),
+        ("probe", ["--batch", "8,64"], "'8,64' is not a whole number"),
     ],
 )
 def test_what_is_no_value_is_named(command, argv, sentence, capsys):

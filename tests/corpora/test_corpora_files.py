@@ -7,6 +7,8 @@ import csv
 import gzip
 import io
 import json
+import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -135,12 +137,24 @@ def test_what_is_advised_for_json_helps(tmp_path):
     sentence = refused(lines)
     assert "b.jsonl, line 2" in sentence
     assert "a second value on the line" in sentence
-    assert "write one object per line, or name the file .json" in sentence
-    renamed = lines.rename(tmp_path / "b.json")
-    lines.write_text(f"{C}\n{A}\n{B}\n")
+    assert "write one object per line, for example with `jq -c .`" in sentence
+    lines.write_text(f"{C}\n{A}\n{B}\n")  # as jq does
     assert answers(lines) == ["a3", "a1", "a2"]
-    renamed.write_text(f"{A}{B}\n")
-    assert answers(renamed) == ["a1", "a2"]
+
+
+def test_what_is_advised_for_a_byte_order_mark_helps(tmp_path):
+    """Where a file with one was appended to another, an editor shows nothing."""
+    path = tmp_path / "a.jsonl"
+    path.write_text(f"{A}\n\ufeff{B}\n", "utf-8")
+    sentence = refused(path)
+    assert "a.jsonl, line 2, column 1: not JSON (a byte order mark" in sentence
+    command = re.search(r"`(sed .*)`", sentence)
+    assert command
+    done = subprocess.run(
+        [*shlex.split(command[1]), str(path)], capture_output=True, check=True, timeout=60
+    )
+    path.write_bytes(done.stdout)
+    assert answers(path) == ["a1", "a2"]
 
 
 # --- CSV ----------------------------------------------------------------------------------------
@@ -177,6 +191,66 @@ def test_what_is_advised_for_quotes_helps(tmp_path):
     assert 'write quotes inside a quoted field twice ("")' in refused(path)
     path.write_text('prompt,response\nq1,"he said ""yes"""\nq2,a2\n')
     assert answers(path) == ['he said "yes"', "a2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "mended"),
+    [
+        ("prompt,response\nq1,a1\nq2\n", "row 2: not CSV", "prompt,response\nq1,a1\nq2,\n"),
+        (
+            'prompt,response\nq1, "a1, b"\n',
+            "a value with a comma in it in quotes, without a blank before them",
+            'prompt,response\nq1,"a1, b"\n',
+        ),
+        (
+            "prompt;response\nq1;a;1\n",
+            "a value with a semicolon in it in quotes",
+            'prompt;response\nq1;"a;1"\n',
+        ),
+        (
+            "prompt,response,response\nq1,a1,b1\n",
+            "has 2 columns called response; give each a name of its own",
+            "prompt,response,other\nq1,a1,b1\n",
+        ),
+        (
+            "What?,This.\nAnd?,That.\n",
+            "If its first line is a row already, write a line above it that names the columns",
+            "prompt,response\nWhat?,This.\nAnd?,That.\n",
+        ),
+    ],
+)
+def test_what_is_advised_for_rows_of_csv_helps(tmp_path, text, words, mended):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    assert words in refused(path)
+    path.write_text(mended)
+    table = csv.DictReader(io.StringIO(mended), delimiter=";" if ";" in mended else ",")
+    assert answers(path) == [row["response"] for row in table if row["response"]]
+
+
+def test_the_delimiter_is_not_one_inside_quotes(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('"question, in full";response\n"a, b";c\n')
+    words = refused(path).partition("for example ")[2].partition(" If its")[0].rstrip(".")
+    assert answers(path, mapping=ColumnMapping.parse(shlex.split(words))) == ["c"]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.csv"])
+@pytest.mark.parametrize(("twin", "read"), [("response", False), ("note", True)])
+def test_two_columns_of_one_name_are_refused_where_they_are_read(tmp_path, name, twin, read):
+    names, path = ["prompt", "response", twin, twin], tmp_path / name
+    table = pa.Table.from_arrays([pa.array([t]) for t in ("q", "a", "b", "c")], names=names)
+    if path.suffix == ".csv":
+        path.write_text(f"{','.join(names)}\nq,a,b,c\n")
+    elif path.suffix == ".parquet":
+        pq.write_table(table, path)
+    else:
+        with pa.ipc.new_stream(str(path), table.schema) as stream:
+            stream.write_table(table)
+    if read:
+        assert answers(path) == ["a"]
+    else:
+        assert f"{name} has 3 columns called response" in refused(path)
 
 
 def test_quotes_inside_plain_fields_are_text(tmp_path):
@@ -364,6 +438,52 @@ def test_a_cloned_repository_is_read_as_its_data(tmp_path):
     assert note.startswith("The splits test, train are all read")
     advised = note.partition("give ")[2].removesuffix(" for one.")
     assert answers(advised) == ["a3", "a4"]
+
+
+CARDS = {
+    "configs:\n- config_name: chat\n  data_files: good/*.jsonl": ["good/a.jsonl"],
+    "configs:\n- config_name: chat\n  data_dir: good": ["good/a.jsonl"],
+    "configs:\n- config_name: a\n  data_files:\n  - split: train\n    path: good/a.jsonl\n"
+    "  - split: test\n    path: [good/b.jsonl]": ["good/a.jsonl", "good/b.jsonl"],
+    "configs:\n- config_name: old\n  data_files: old.jsonl\n- config_name: new\n  default: true\n"
+    "  data_files:\n    train: good/**": ["good/a.jsonl"],
+    "configs:\n- config_name: gone\n  data_files: gone/*.jsonl": None,
+    "configs: 3": None,
+    "configs:\n- config_name: [": None,
+    "license: mit": None,
+}
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_the_card_of_a_repository_says_what_its_data_are(tmp_path, card):
+    names = {
+        "good/a.jsonl": 1,
+        "old.jsonl": 2,
+        **({"good/b.jsonl": 3} if "b.jsonl" in card else {}),
+    }
+    for name, i in names.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(row(i)) + "\n")
+    (tmp_path / "README.md").write_text(f"---\n{card}\n---\n# A set\n")
+    right = CARDS[card] or sorted(names)
+    assert answers(tmp_path) == [f"a{names[name]}" for name in right]
+    others = [f"{name} (not named in README.md)" for name in sorted(names) if name not in right]
+    assert list(open_corpus(tmp_path).describe().data_left_out) == others
+
+
+def test_files_beside_the_shards_of_a_repository_are_no_rows_of_it(tmp_path):
+    """`datasets` loads data/SPLIT-… alone; a table of labels beside it stopped the whole count."""
+    (tmp_path / "data").mkdir()
+    dataset(0, 3).to_parquet(tmp_path / "data" / "train-00000-of-00001.parquet")
+    (tmp_path / "data" / "labels.csv").write_text("name,type\nmath,int\n")
+    (tmp_path / "trees.jsonl").write_text(json.dumps(row(0)) + "\n")
+    assert answers(tmp_path) == ["a0", "a1", "a2"]
+    beside = "(beside the shards in data)"
+    assert open_corpus(tmp_path).left_out == (
+        f"data/labels.csv {beside}",
+        f"trees.jsonl {beside}",
+    )
+    assert answers(tmp_path / "trees.jsonl") == ["a0"]
 
 
 def test_a_folder_of_single_conversations(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pyarrow as pa
@@ -363,6 +364,11 @@ def refused(path: Path, mapping: ColumnMapping | None = None) -> str:
             ["conversation=log", "role=speaker", "content=said"],
         ),
         (
+            {"my ask": "Name a lake.", "my say": "Baikal."},
+            "`my ask` (text)",
+            ["'prompt=my ask'", "'response=my say'"],
+        ),
+        (
             {"conversation_a": [ASK, SAY], "conversation_b": [ASK, BAD], "score": 3},
             "`score` (number)",
             ["conversation=conversation_a"],
@@ -380,7 +386,54 @@ def test_the_mapping_that_is_advised_works(tmp_path, row, seen, words):
     assert "no column that is known to hold conversations" in sentence
     assert seen in sentence
     assert " ".join(words) in sentence
-    assert said(path, ColumnMapping.parse(words)) == [TWO, TWO]
+    assert said(path, ColumnMapping.parse(shlex.split(" ".join(words)))) == [TWO, TWO]
+
+
+@pytest.mark.parametrize("speaker", ["speaker", "z"])
+def test_the_keys_advised_are_those_of_the_speaker_and_the_text(tmp_path, speaker):
+    """Also where texts are shorter than names: a speaker is who speaks in every conversation."""
+    rows = [
+        {"talk": [{speaker: "Client", "said": hi}, {speaker: "Agent", "said": f"{hi}!"}]}
+        for hi in ("Hi", "Yo", "Hm")
+    ]
+    path = write(tmp_path / "a.jsonl", rows)
+    advised = f"conversation=talk role={speaker} content=said"
+    assert advised in refused(path)
+    words = [*advised.split(), "roles.client=user", "roles.agent=assistant"]
+    assert said(path, ColumnMapping.parse(words))[0] == [("user", "Hi"), ("assistant", "Hi!")]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.parquet"])
+@pytest.mark.parametrize("column", ["messages", "conversations", "log"])
+def test_messages_stored_as_a_list_of_json_texts(tmp_path, name, column):
+    row = {column: [json.dumps(ASK), json.dumps(SAY)]}
+    assert said(write(tmp_path / name, [row, row])) == [TWO, TWO]
+    texts = {"conversations": ['{"a": 1}', "{3}"]}  # turns that look like objects stay texts
+    assert said(write(tmp_path / name, [texts]))[0] == [("user", '{"a": 1}'), ("assistant", "{3}")]
+
+
+@pytest.mark.parametrize("columns", [["prompt", "response"], ["messages"]])
+def test_bytes_are_said_and_the_advice_helps(tmp_path, columns):
+    values = (
+        [b"Name a lake.", b"Baikal."] if len(columns) > 1 else [json.dumps([ASK, SAY]).encode()]
+    )
+    path = write(tmp_path / "a.parquet", [dict(zip(columns, values, strict=True))])
+    sentence = refused(path)
+    assert f"`{columns[0]}` (bytes)" in sentence
+    assert f"Write {' and '.join(f'`{c}`' for c in columns)} as text, not bytes." in sentence
+    texts = [value.decode() for value in values]
+    assert said(write(path, [dict(zip(columns, texts, strict=True))])) == [TWO]
+
+
+def test_a_message_that_is_null_is_the_reason(tmp_path):
+    path = write(tmp_path / "a.jsonl", [{"messages": [ASK, None, SAY]}])
+    assert "`messages` holds something that is not a message in 1 of 1 row" in refused(path)
+
+
+def test_questions_alone_are_to_be_answered(tmp_path):
+    path = write(tmp_path / "a.jsonl", [{"messages": [ASK]}])
+    assert "let the target model answer the prompts first" in refused(path)
+    assert said(write(path, [{"messages": [ASK, SAY]}])) == [TWO]
 
 
 def test_one_text_column_is_advised_as_rendered_conversations(tmp_path):
@@ -416,6 +469,11 @@ def test_an_unknown_role_is_mapped_as_advised(tmp_path):
     advised = re.search(r"--map (\S+)\)", sentence)
     assert advised, sentence
     assert said(path, ColumnMapping.parse([advised[1]])) == [TWO]
+
+    write(path, [{"messages": [{**ASK, "role": "The Guest's"}, SAY]}])
+    advised = re.search(r"--map (.*)\)", refused(path))
+    assert advised
+    assert said(path, ColumnMapping.parse(shlex.split(advised[1]))) == [TWO]
 
 
 def test_keys_of_messages_are_found_for_a_column_that_is_named(tmp_path):

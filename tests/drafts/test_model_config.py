@@ -32,6 +32,12 @@ SMALL = {
     "vocab_size": 700,
     "num_hidden_layers": 5,
 }
+WITHOUT_HEAD_DIM = {name: size for name, size in SMALL.items() if name != "head_dim"}
+OF_FALCON = {
+    name: size
+    for name, size in SMALL.items()
+    if name not in ("head_dim", "num_key_value_heads", "intermediate_size")
+}
 MIXTURE = {"moe_intermediate_size": 40, "num_experts_per_tok": 3}
 LATENT = {
     "q_lora_rank": 20,
@@ -60,6 +66,11 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "qwen3": SMALL,
     "gemma3_text": SMALL,
     "phi3": {**SMALL, "pad_token_id": 0},
+    "apertus": {**WITHOUT_HEAD_DIM, "pad_token_id": 0},
+    "arcee": SMALL,
+    "jais2": {**SMALL, "pad_token_id": 0},
+    "nanochat": {**WITHOUT_HEAD_DIM, "pad_token_id": 0},
+    "persimmon": {n: v for n, v in SMALL.items() if n not in ("head_dim", "num_key_value_heads")},
     "starcoder2": SMALL,
     "gpt_neox": {n: v for n, v in SMALL.items() if n not in ("head_dim", "num_key_value_heads")},
     "qwen2_moe": {
@@ -155,6 +166,9 @@ FAMILIES: dict[str, dict[str, Any]] = {
 # As above, with layers of other kinds: the experts of Gemma 4 stand beside a dense feed-forward.
 VARIANTS = {
     **{name: (name, fields) for name, fields in FAMILIES.items()},
+    "falcon 7B": ("falcon", OF_FALCON),  # one key-value head
+    "falcon 40B": ("falcon", {**OF_FALCON, "new_decoder_architecture": True, "num_kv_heads": 2}),
+    "falcon 1B": ("falcon", {**OF_FALCON, "multi_query": False}),
     "gemma4_text with experts": (
         "gemma4_text",
         {
@@ -208,6 +222,13 @@ def test_what_a_target_reads_is_what_transformers_own_model_holds(variant):
     shape = architecture_from_config({"model_type": kind, **fields}, kind)
     assert shape.target_weights == weights_of(kind, fields)
     assert shape.memory_weights == weights_of(kind, fields, stored=True)
+
+
+@pytest.mark.parametrize(("variant", "groups"), [("7B", 1), ("40B", 2), ("1B", 4)])
+def test_the_cache_of_falcon_has_its_key_value_heads(variant, groups):
+    kind, fields = VARIANTS[f"falcon {variant}"]
+    shape = architecture_from_config({"model_type": kind, **fields}, kind)
+    assert shape.target_cache_bytes(1) == 5 * 2 * groups * 16 * 2
 
 
 @pytest.mark.parametrize("kind", FAMILIES)

@@ -1,6 +1,8 @@
 """Experiments: their stages, what is kept, and what is refused."""
 
+import hashlib
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -13,7 +15,9 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.experiment.outcome import outcome
 from vocabtrim_core.experiment.plan import STAGES, ExperimentPlan
 from vocabtrim_core.experiment.record import carry_out, list_experiments, load
+from vocabtrim_core.fields.codec import from_argv
 from vocabtrim_core.jobs.progress import Progress
+from vocabtrim_core.serving.configurations import Drafting
 
 RESULTS = {
     "regenerate": {"out": "answers.jsonl", "answers": 3},
@@ -78,6 +82,24 @@ def test_every_stage_is_a_command_that_the_command_line_takes():
         "--k=1500",
     ]
     assert "--counts=" + "ab" * 8 in train
+    measured = parser(COMMANDS, commands[4]).parse_args(commands[4])
+    assert from_argv(Drafting, measured)["steps"] == (1, 2, 3)
+    assert measured.sweep == ["a-run/1500"]  # k*
+
+
+@pytest.mark.parametrize(
+    ("more", "swept"),
+    [
+        ({"sweep": "all"}, []),
+        ({"draft_steps": (2,)}, []),
+        ({"sizes": ("full", "4096")}, ["a-run/4096"]),  # without k* it is the smallest
+        ({"sizes": ("best",)}, []),
+    ],
+)
+def test_the_drafts_that_are_tried_with_every_number(more, swept):
+    commands, run = recorder()
+    carry_out(ExperimentPlan(**more), run, Progress())
+    assert parser(COMMANDS, commands[4]).parse_args(commands[4]).sweep == swept
 
 
 def test_a_failed_experiment_keeps_what_was_finished_and_goes_on_from_there():
@@ -128,6 +150,26 @@ def test_a_damaged_record_is_named_and_hides_no_other(tmp_path):
     with pytest.raises(InputError, match="damaged"):
         load(plan.key)
     assert [experiment.plan for experiment in list_experiments()] == [other.plan]
+
+
+def test_an_experiment_of_an_earlier_version_is_found_and_goes_on(tmp_path):
+    """Its settings were hashed with one number of draft steps, and its folder is called so."""
+    settings = {**asdict(ExperimentPlan()), "draft_steps": 3}
+    del settings["sweep"]
+    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    folder = tmp_path / "home" / "experiments" / key
+    folder.mkdir(parents=True)
+    record = {"plan": settings, "stages": [], "created": 1.0}
+    (folder / "experiment.json").write_text(json.dumps(record))
+    (earlier,) = list_experiments()
+    assert earlier.plan == ExperimentPlan(draft_steps=(3,))
+    assert (earlier.plan.key, earlier.folder) == (key, folder)
+    _, run = recorder()
+    assert carry_out(earlier.plan, run, Progress()).next_stage is None
+    assert len(list_experiments()) == 1
+    (folder / "experiment.json").write_text(json.dumps({**record, "plan": {}}))
+    with pytest.raises(InputError, match="damaged"):
+        load(key)
 
 
 def test_sizes():

@@ -363,7 +363,7 @@ def test_the_pre_flight_counts_what_the_count_would(home):
 
 @pytest.mark.parametrize(
     ("narrower", "remedy"),
-    [({"max_length": 3}, "raise the length limit"), ({}, "check that the columns are mapped")],
+    [({"max_length": 3}, "raise the length limit"), ({}, "let the target model answer")],
 )
 def test_nothing_to_count_says_the_remedy_that_helps(home, narrower, remedy):
     file = home / "chats.jsonl"
@@ -557,7 +557,12 @@ def test_the_pre_flight_says_what_the_template_refuses_and_does_not_write(home):
     assert "about 33.3% of all" in refused
     assert "at most 1.0% may be" in refused
     assert "rich.jsonl\\:3" in refused
+    assert app.button(key="count").disabled
+    (said,) = (each.value for each in app.error if "the template refuses" in each.value)
+    assert "1 of 3 conversations (rich.jsonl" in said
+    assert "more than the 1.0% that may be left out" in said
     app.number_input(key="most_refused").set_value(50.0).run()
+    assert not app.button(key="count").disabled
     assert not [each for each in app.warning if "refuses" in each.value]
     assert "they would be left out" in words(app)
     app.session_state["look"] = "Counted spans"

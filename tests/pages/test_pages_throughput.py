@@ -22,7 +22,7 @@ from vocabtrim_core.programs import ENGINE, add, remove
 from vocabtrim_core.serving import latency_probe
 from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving.latency_probe import Probe, ProbeRow, Timing
-from vocabtrim_core.serving.measurement import Configuration, Measurement
+from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
 from vocabtrim_core.serving.statistics import interval
 from vocabtrim_core.serving.verdict import fastest, fastest_verdict, precision, verdict
 
@@ -145,6 +145,47 @@ def test_a_measurement_of_an_earlier_version_says_what_its_target_was():
     assert "demo target of an earlier version" in said
     assert "toy" not in said.lower()
     assert "One card." in words(app)
+
+
+def test_engines_are_compared_in_one_view_only_when_asked():
+    ours, other = made(), made(seed=1, engine="another engine 2, cpu")
+    first, second = keep(ours, other)
+    app = opened(measured=f"{first},{second}")
+    said = words(app)
+    assert "Shown is what was measured on made-up engine 0.1; another engine 2, cpu is left" in said
+    assert "--across-engines" not in said  # the page names its own field
+    headlines = [m for m in app.markdown if m.value.startswith("### ")]
+    assert len(headlines) == 1
+    app.toggle(key="view_across_engines").set_value(True).run()
+    assert not app.exception
+    assert len([m for m in app.markdown if m.value.startswith("### ")]) == 2
+    assert "is left out" not in words(app)
+
+
+def test_one_engine_needs_no_toggle():
+    keep(made(), made(seed=1))
+    app = opened(measured=",".join(keep(made(), made(seed=1))))
+    assert not [toggle for toggle in app.toggle if toggle.key == "view_across_engines"]
+
+
+def test_the_fastest_number_of_drafted_tokens_is_said():
+    several = []
+    for n, rate in ((1, 190.0), (3, 170.0)):
+        for k in (V, SMALL):
+            label = f"{k:,} (n = {n})"
+            runs = [Run(label, 1, i, rate * (1 + 0.001 * i)) for i in range(3)]
+            several.append((Configuration(label, k, f"/d/{k}", n, 1, n + 1), runs))
+    found = made(ks=(None,))
+    keep(
+        replace(
+            found,
+            configurations=(*found.configurations, *(c for c, _ in several)),
+            runs=(*found.runs, *(run for _, runs in several for run in runs)),
+        )
+    )
+    said = words(opened())
+    assert f"{SMALL:,} is fastest with n = 1 (190.2 tokens/s, +11.8 %" in said
+    assert f"{V:,} is fastest with n = 1" in said
 
 
 def test_one_run_has_no_interval_and_says_why():
@@ -304,7 +345,7 @@ def test_measure_starts_the_command_it_shows(trained, started):
     app = opened()
     assert "Target and drafts are there" in words(app)
     app.number_input(key="measure_runs").set_value(5)
-    app.number_input(key="measure_steps").set_value(2).run()
+    app.multiselect(key="measure_drafted").set_value([3, 1]).run()
     button(app, "measure").click().run()
     argv = [
         "bench",
@@ -319,7 +360,8 @@ def test_measure_starts_the_command_it_shows(trained, started):
         "--runs",
         "5",
         "--steps",
-        "2",
+        "1",
+        "3",
     ]
     assert started == [argv]
     assert shlex.join(argv) in app.code[0].value

@@ -551,3 +551,46 @@ def test_every_view_shows_its_command(demo):
         app.session_state["train_view"] = view
         commands = [code.value for code in app.run().code]
         assert any(c.startswith("python -m vocabtrim_core ") for c in commands), view
+
+
+# --- the experiment -------------------------------------------------------------------------------
+
+
+def experiment(**state):
+    """The page on Experiment."""
+    app = on_its_own("train")
+    app.session_state["train_view"] = "Experiment"
+    for name, value in state.items():
+        app.session_state[name] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def test_an_experiment_says_what_it_takes_beside_its_button(demo, started):
+    app = experiment(experiment_steps=[1])
+    said = words(app)
+    assert re.search(r"About \d+ (s|min).* memory [\d.]+ [MG]B of [\d.]+ GB free", said)
+    assert "computed from shapes alone" in said
+    app.button(key="experiment_start").click().run()
+    assert started[-1][0] == "experiment"
+    assert started[-1][-2:] == ["--draft-steps", "1"]
+    app.button(key="experiment_estimate").click().run()
+    assert started[-1][0] == "experiment"
+    assert started[-1][-1] == "--estimate"
+
+
+def test_an_experiment_that_does_not_fit_cannot_be_started(demo, started, monkeypatch):
+    from vocabtrim_core.drafts import peak_memory
+
+    monkeypatch.setattr(peak_memory, "free_memory", lambda: 600_000_000)
+    app = experiment()
+    assert "of memory and 600.0 MB are free" in errors(app)
+    assert "--" not in errors(app)
+    assert app.button(key="experiment_start").disabled
+
+
+def test_without_the_target_an_experiment_says_so(trainer):
+    app = experiment()
+    assert "known once the target is on this machine" in words(app)
+    assert not app.button(key="experiment_start").disabled

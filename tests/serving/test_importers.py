@@ -597,6 +597,8 @@ def test_drafts_that_nobody_names_are_not_taken_for_one():
     sources = [source(value, "a.json"), source(value, "b.json")]
     (found,) = import_results(sources)
     assert [c.label for c in found.configurations] == ["a.json", "b.json"]
+    (found,) = import_results(sources, hints=Hints(pool=True))
+    assert (len(found.configurations), len(found.runs)) == (1, 2)
     (found,) = import_results(sources, hints=Hints(ks=("4380", "4380")))
     assert [c.label for c in found.configurations] == ["4,380, a.json", "4,380, b.json"]
     assert any("a.json and b.json hold runs of 4,380" in note for note in found.notes)

@@ -189,6 +189,9 @@ def test_progress_moves_within_a_run_and_not_in_the_warm_up() -> None:
     named = [(done, words) for done, _, words in told if "prompt" in words]
     assert named[:5] == [(i, f"A, run 1 of 1, prompt {i + 1}") for i in range(5)]
     assert named[5:] == [(5 + i, f"B, run 1 of 1, prompt {i + 1}") for i in range(5)]
+    before = [words for done, _, words in told if done == 0 and "prompt" not in words]
+    assert "A, run 1 of 1, setting the engine up" in before
+    assert before[-1] == "A, run 1 of 1, warming up"
 
 
 @pytest.mark.parametrize(

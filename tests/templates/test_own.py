@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from helpers.rendering import needs_rendering
 from helpers.template_kit import TWO_TURNS, counted, reference_ids, user
-from helpers.template_samples import SAMPLES
-from helpers.tokenizer_makers import byte_level, write_folder
+from helpers.template_samples import MARKERS, SAMPLES
+from helpers.tokenizer_makers import byte_level, sentence_piece, write_folder
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.chat_template import span_ids
 from vocabtrim_core.templates.presets import NAMED
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
@@ -80,7 +81,7 @@ def test_parts_become_text(sample):
 
 
 @pytest.mark.parametrize(
-    "content", ["plain", "\nleading", "\n\n", " x ", "你好 😀", "", "a<|im_end|>b"]
+    "content", ["plain", "\nleading", "\n\n", " x ", "你好 🜁", "", "a<|im_end|>b"]
 )
 def test_marks_count_as_transformers_assistant_mask(sample, content):
     tokenizer, template = sample("MARKED")
@@ -164,3 +165,29 @@ def test_fingerprints_tell_templates_apart(sample):
     assert len(prints) == len(names)
     tokenizer, template = sample("CHATML")
     assert resolve_template(tokenizer).fingerprint == template.fingerprint
+
+
+@pytest.mark.parametrize("end", ["yes", " 🜁", "\n"])
+@pytest.mark.parametrize("kind", [byte_level, sentence_piece])
+def test_marks_count_every_token_of_their_last_character(tmp_path, kind, end):
+    """transformers' mask ends with the first token of a mark's last character. A rare emoji is
+    several tokens, and all of them were generated."""
+    from transformers import PreTrainedTokenizerFast
+
+    jinja = SAMPLES["MARKED"].replace(
+        " + '<|im_end|>' }}{%- endgeneration %}", " }}{%- endgeneration %}{{- '<|im_end|>' }}"
+    )
+    backend = kind([*MARKERS])
+    tokenizer = load_tokenizer(write_folder(tmp_path, backend, jinja))
+    template = resolve_template(tokenizer)
+    chat = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": f"So{end}"}]
+    text, spans = template.spans(chat, "assistant")
+    assert (template.masks, [text[a:b] for a, b in spans]) == (True, [f"So{end}"])
+    ours = [int(i) for ids in span_ids(tokenizer, text, spans, masks=True) for i in ids]
+    hf = PreTrainedTokenizerFast(tokenizer_object=backend, chat_template=jinja)
+    out = hf.apply_chat_template(chat, return_assistant_tokens_mask=True, return_dict=True)
+    pairs = zip(out["input_ids"], out["assistant_masks"], strict=True)
+    theirs = [i for i, marked in pairs if marked]
+    assert ours[: len(theirs)] == theirs
+    assert (len(theirs) < len(ours)) == (end == " 🜁")
+    assert backend.decode(ours).strip() == f"So{end}".strip()

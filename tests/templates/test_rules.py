@@ -8,6 +8,7 @@ from helpers.template_kit import THOUGHTFUL, TWO_TURNS, counted, fast_ids, refer
 from helpers.template_samples import SAMPLES
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.chat_template import HEADLESS
 from vocabtrim_core.templates.presets import NAMED
 from vocabtrim_core.templates.spans import SPAN_ENDS
 
@@ -79,6 +80,23 @@ def test_an_answer_whose_header_is_written_otherwise_is_noted(sample, written):
     assert [found[a:b] for a, b in spans] == ["Two.<|im_end|>"]
     assert [(times, "header is not written" in note) for note, times in notes] == [(1, True)]
     assert not template.read_text(other, "all").notes
+
+
+@pytest.mark.parametrize(
+    ("name", "stray"),
+    [
+        ("CHATML", "An answer.<|im_end|>\n"),  # as a model writes it
+        ("R1", "An answer.</s>"),
+        ("CHANNELS", "<|channel|>final<|message|>An answer.<|return|>"),
+    ],
+)
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+def test_text_that_no_header_opens_is_noted(sample, name, stray, place):
+    _, template = sample(name)
+    cut = {"first": 0, "middle": 2, "last": len(TWO_TURNS)}[place]
+    before, after = (template.render(c) if c else "" for c in (TWO_TURNS[:cut], TWO_TURNS[cut:]))
+    assert template.read_text(before + stray + after, "assistant").notes == ((HEADLESS, 1),)
+    assert not template.read_text(before + after, "assistant").notes
 
 
 def test_an_unknown_rule(sample):

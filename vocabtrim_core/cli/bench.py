@@ -119,9 +119,10 @@ def shown(measurement: Measurement) -> Result:
         measurement: The measurement.
 
     Returns:
-        JSON values: its facts, one row per configuration and concurrency, a verdict per
-        draft, and what is said of the fastest.
+        JSON values: its facts, one row per configuration and concurrency, whether speculation
+        pays, a verdict per draft, the best number of drafted tokens of each, and the fastest.
     """
+    from vocabtrim_core.serving.drafted_tokens import best_steps
     from vocabtrim_core.serving.payoff import unpaid
     from vocabtrim_core.serving.summary import summary
     from vocabtrim_core.serving.verdict import verdict
@@ -146,6 +147,7 @@ def shown(measurement: Measurement) -> Result:
             for n in concurrencies
             for configuration in drafting
         ],
+        "best_steps": [sentence for n in concurrencies for sentence in best_steps(measurement, n)],
         "fastest": [sentence for n in concurrencies for sentence in _fastest(measurement, n)],
         "notes": list(measurement.notes),
     }
@@ -207,6 +209,7 @@ def text(result: Result) -> str:
         table([head, *rows]),
         *result["unpaid"],
         *result["verdicts"],
+        *result["best_steps"],
         *result["fastest"],
         *failed,
     ]

@@ -27,7 +27,17 @@ def bench_arguments(parser: argparse.ArgumentParser) -> None:
     from vocabtrim_core.serving.configurations import Drafting
 
     measurement_arguments(parser)
-    add_options(parser.add_argument_group("how drafts are used"), Drafting)
+    group = parser.add_argument_group("how drafts are used")
+    add_options(group, Drafting)
+    group.add_argument(
+        "--sweep",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="DRAFT",
+        help="of several --steps, the drafts that are measured with each; the others are with the "
+        "most (default: all with each)",
+    )
 
 
 def measurement_arguments(parser: argparse.ArgumentParser) -> None:

@@ -61,7 +61,6 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
         NO_SPECULATION,
         Drafting,
         baseline_drafts,
-        with_unique_labels,
     )
     from vocabtrim_core.serving.measurement import Configuration
 
@@ -87,8 +86,10 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
     alone = (
         [Configuration(NO_SPECULATION)] if arguments.no_speculation or not arguments.only else []
     )
-    compared = [*alone, *with_unique_labels([drafting.of(folder) for folder in folders])]
-    return Setup(attached, compared, missing, room)
+    swept = draft_folders(arguments.sweep)
+    if unknown := next((folder for folder in swept if folder not in folders), None):
+        raise InputError(f"--sweep names {unknown}, which is not among the drafts.")
+    return Setup(attached, [*alone, *drafting.configurations(folders, swept)], missing, room)
 
 
 def _loop(arguments: argparse.Namespace, progress: Progress) -> tuple[TorchLoop, int]:

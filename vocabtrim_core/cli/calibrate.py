@@ -69,7 +69,7 @@ def calibrated(arguments: argparse.Namespace, vocab_size: int) -> Calibration | 
             f"The measurement's target has {measurement.vocab_size:,} tokens, these counts "
             f"{vocab_size:,}; take counts under the target's tokenizer."
         )
-    result = calibration(measurement, arguments.batch)
+    result = calibration(measurement, arguments.batch, arguments.depth)
     if arguments.depth not in (None, result.steps or arguments.depth):
         raise InputError(
             f"The measurement drafted {result.steps} tokens per cycle, but --depth is "

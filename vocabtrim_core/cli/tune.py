@@ -73,7 +73,7 @@ def tune(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError("tune searches at one concurrency; name one.")
     needs = resources(engine, bench.device(engine, arguments))
     with hold_resource(needs[0], progress) if needs else nullcontext():
-        first = _with(arguments, steps=arguments.steps[0], topk=1, draft_tokens=None)
+        first = _with(arguments, steps=None, topk=1, draft_tokens=None, sweep=[])
         setup = bench_setup.attach(engine, first, progress)
         with closing(setup.attached):
             space = _space(arguments, setup.configurations)
@@ -153,10 +153,11 @@ def _measure(
     shape = next(configuration for configuration in configurations if configuration.k is not None)
     repeat = _with(
         arguments,
-        steps=shape.steps,
+        steps=[str(shape.steps)],
         topk=shape.topk,
         draft_tokens=shape.draft_tokens if shape.topk > 1 else None,
         only=True,
+        sweep=[],
         draft=[configuration.draft for configuration in configurations if configuration.draft],
         no_speculation=any(not configuration.draft for configuration in configurations),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,8 +17,10 @@ KINDS = {
     bool: "yes or no",
     int: "number",
     float: "number",
+    bytes: "bytes",
     type(None): "empty",
 }
+SPEAKERS = ("speaker", "author", "sender", "who")
 
 
 def describe_columns(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> str:
@@ -41,10 +44,14 @@ def _kind(sample: Sequence[dict[str, Any]], name: str) -> str:
     if items:
         first = items[0]
         keys = f" with {', '.join(map(str, [*first][:5]))}" if isinstance(first, dict) else ""
-        return f"list of {KINDS.get(type(first), 'value')}s{keys}"
+        return f"list of {_plural(KINDS.get(type(first), 'value'))}{keys}"
     if isinstance(value, dict):
         return f"object with {', '.join(map(str, [*value][:5]))}"
     return KINDS.get(type(value), "value")
+
+
+def _plural(kind: str) -> str:
+    return kind if kind == "bytes" else f"{kind}s"
 
 
 def message_key_options(sample: Sequence[dict[str, Any]], name: str) -> str:
@@ -57,17 +64,21 @@ def message_key_options(sample: Sequence[dict[str, Any]], name: str) -> str:
     Returns:
         Words such as "conversation=NAME role=KEY content=KEY"; "" where no row has such a list.
     """
-    for row in sample:
-        turns = as_list(row.get(name)) or []
-        if len(turns) > 1 and all(isinstance(turn, dict) for turn in turns):
-            keys = [k for k in turns[0] if all(isinstance(t.get(k), str) for t in turns)]
-            keys.sort(
-                key=lambda k: (
-                    not all(canonical_role(t[k]) for t in turns),
-                    len({t[k] for t in turns}),
-                    len(turns[0][k]),
-                )
-            )
-            if len(keys) > 1:
-                return f"conversation={name} role={keys[0]} content={keys[1]}"
-    return ""
+    lists = [as_list(row.get(name)) or [] for row in sample]
+    lists = [turns for turns in lists if all(isinstance(turn, dict) for turn in turns)]
+    turns = [turn for turns in lists for turn in turns]
+    if not any(len(turns) > 1 for turns in lists):
+        return ""
+    keys = [k for k in turns[0] if all(isinstance(t.get(k), str) for t in turns)]
+    keys.sort(
+        key=lambda k: (
+            not all(canonical_role(t[k]) for t in turns),
+            k.lower() not in SPEAKERS,
+            len({t[k] for t in turns}) == 1,
+            len({t[k] for t in turns}),
+            len(turns[0][k]),
+        )
+    )
+    if len(keys) < 2:
+        return ""
+    return shlex.join([f"conversation={name}", f"role={keys[0]}", f"content={keys[1]}"])

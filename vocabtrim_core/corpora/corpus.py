@@ -14,13 +14,14 @@ import msgspec
 from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard
 from vocabtrim_core.corpora.column_contents import describe_columns
 from vocabtrim_core.corpora.compression import is_compressed
-from vocabtrim_core.corpora.file_names import label_of
+from vocabtrim_core.corpora.file_names import HIDDEN, NO_DATA_FILE, label_of
 from vocabtrim_core.corpora.fingerprint import scan
-from vocabtrim_core.corpora.formats import LINES, format_of, inspect_head
+from vocabtrim_core.corpora.formats import CSV, LINES, format_of, inspect_head
 from vocabtrim_core.corpora.schema import ColumnMapping
 from vocabtrim_core.corpora.skips import SkipReport
 from vocabtrim_core.errors import InputError
 
+NEVER_DATA = tuple(f"({reason})" for reason in (HIDDEN, NO_DATA_FILE))
 READER = 6  # raise when the same files would be read as other messages, shards or parts
 
 
@@ -72,6 +73,11 @@ class CorpusInfo:
     notes: tuple[str, ...]
     head: tuple[dict[str, Any], ...]
     left_out: tuple[str, ...]
+
+    @property
+    def data_left_out(self) -> tuple[str, ...]:
+        """Those of the files left out that may hold rows by their names and places."""
+        return tuple(file for file in self.left_out if not file.endswith(NEVER_DATA))
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,11 +262,16 @@ class Corpus:
         mapping = self.mappings[file]
         if mapping.shape:
             return mapping
-        _, columns, head, guess = inspect_head(self.files[file])
+        kind, columns, head, guess = inspect_head(self.files[file])
+        headless = (
+            " If its first line is a row already, write a line above it that names the columns."
+            if kind is CSV
+            else ""
+        )
         raise InputError(
             f"{self.labels[file]} has no column that is known to hold conversations "
             f"(columns found: {describe_columns(columns, head)}). {' '.join(guess.notes)} "
-            f"{guess.advice}"
+            f"{guess.advice}{headless}"
         )
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from vocabtrim_core.corpora.compression import peek
+from vocabtrim_core.corpora.dataset_cards import dataset_files
+from vocabtrim_core.corpora.file_names import HIDDEN, NO_DATA_FILE
 from vocabtrim_core.corpora.formats import FORMATS, OBJECTS, SUFFIXES, format_of, inspect_head
 from vocabtrim_core.errors import InputError
 
@@ -53,9 +55,13 @@ def files_in(folder: Path) -> DatasetFiles:
     inside = sorted(path for path in folder.rglob("*") if path.is_file())
     saved = {path.parent: _data_files(path) for path in inside if path.name == STATE}
     order = _split_order(folder)
+    of_card, why_beside = (
+        (frozenset(), "") if saved else dataset_files(folder, _unhidden(inside, folder))
+    )
     files, left_out = [], []
     for path in sorted(inside, key=lambda p: (order.get(p.relative_to(folder).parts[0], -1), p)):
-        reason = _why_not(path, folder, saved.get(path.parent))
+        is_beside = of_card and path not in of_card
+        reason = _why_not(path, folder, saved.get(path.parent), why_beside if is_beside else "")
         left_out += [f"{path.relative_to(folder)} ({reason})"] if reason else []
         files += [] if reason else [path]
     if not files:
@@ -112,19 +118,37 @@ def _json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _why_not(path: Path, root: Path, members: frozenset[str] | None) -> str:
-    """Why a file in a folder is no data; empty when it is."""
-    if any(part.startswith((".", "_")) for part in path.relative_to(root).parts):
-        return "hidden"
+def _unhidden(files: Sequence[Path], root: Path) -> list[Path]:
+    return [path for path in files if SUFFIXES.search(path.name) and not _is_hidden(path, root)]
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
+
+
+def _why_not(path: Path, root: Path, members: frozenset[str] | None, beside: str) -> str:
+    """Why a file in a folder is no data; empty when it is.
+
+    Args:
+        path: The file.
+        root: The folder.
+        members: Names of the files of a saved dataset; None where it is none.
+        beside: Why it is none of the dataset's files; empty where it may be one.
+
+    Returns:
+        The reason.
+    """
+    if _is_hidden(path, root):
+        return HIDDEN
     if path.name in SIDE_FILES:
         return "describes the dataset"
     if not SUFFIXES.search(path.name):
-        return "not a data file"
+        return NO_DATA_FILE
     if members is not None and path.name not in members:
         return f"not named in {STATE}"
     if path.stat().st_size and ".json" in path.suffixes and format_of(path) is OBJECTS:
-        return _why_no_rows(path)
-    return ""
+        return _why_no_rows(path) or beside
+    return beside
 
 
 def _why_no_rows(path: Path) -> str:

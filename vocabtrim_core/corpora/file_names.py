@@ -1,4 +1,4 @@
-"""The name of a corpus file in messages."""
+"""The name of a corpus file in messages, and why a file of a folder is none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vocabtrim_core import workspace
 
+HIDDEN, NO_DATA_FILE = "hidden", "not a data file"
 NOTE = "upload.json"  # beside an uploaded file: its `Upload` as JSON
 
 

@@ -70,13 +70,14 @@ def message_keys(sample: Sequence[dict[str, Any]], name: str) -> Keys | None:
 
 def _keys(value: Any, path: str) -> Keys | None:
     """The keys of the messages in a list, in JSON text of one, or in an object of turns."""
-    value = from_text(value) if isinstance(value, str) and value.lstrip()[:1] == "[" else value
+    value = as_list(value) or value
     if is_object_of_turns(value):
         return KEYS
     if isinstance(value, dict):
         names = {key for key, items in value.items() if isinstance(items, list)}
         return _keys_of(names) if len(names) > 1 else None
-    if not isinstance(value, list) or not value or not all(isinstance(m, dict) for m in value):
+    value = [m for m in value if m is not None] if isinstance(value, list) else []
+    if not value or not all(isinstance(m, dict) for m in value):
         return None
     pairs = path.rpartition(".")[2].lower() in (*CONVERSATIONS, *HISTORY)
     if any(map(is_item, value)) or all(map(is_langchain, value)):

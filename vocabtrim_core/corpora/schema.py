@@ -316,7 +316,23 @@ def as_list(value: Any) -> list[Any] | None:
     """
     if isinstance(value, str) and value.lstrip()[:1] == "[":
         value = from_text(value)
-    return value if isinstance(value, list) else None
+    return from_texts(value) if isinstance(value, list) else None
+
+
+def from_texts(items: list[Any]) -> list[Any]:
+    """Read messages that were stored as a list of JSON texts.
+
+    Args:
+        items: A list.
+
+    Returns:
+        The objects where every item is the text of one with a role; else the list itself.
+    """
+    if not all(isinstance(item, str) and item.lstrip()[:1] == "{" for item in items):
+        return items
+    objects = [from_text(item) for item in items]
+    are_messages = all(isinstance(o, dict) and ("role" in o or "from" in o) for o in objects)
+    return objects if are_messages else items
 
 
 def _several(columns: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ OTHERS = "other reasons"
 BROKEN = (UNKNOWN_ROLE, TOO_DEEP, NOT_OBJECT, OTHERS)
 
 REMEDIES = {
+    NO_ASSISTANT: "let the target model answer the prompts first, or map the columns that hold the "
+    "answers",
     HALF_PAIR: "write the file again as UTF-8 with whole characters",
     TOO_DEEP: "write the conversation as a list of messages, not deeper",
     NOT_JSON: "write the column from its source again as JSON, with pandas: "
@@ -55,7 +58,7 @@ def remedy_of(reason: str, further: Mapping[str, str] | None = None) -> str:
     if roles := SkipReport(0, ((reason, 1, ()),)).unknown_roles():
         return (
             f"rename it to one of {', '.join(ROLES)}, or say which of them it is "
-            f"(--map roles.{roles[0]}={ROLES[1]})"
+            f"(--map {shlex.quote(f'roles.{roles[0]}={ROLES[1]}')})"
         )
     remedies = {**REMEDIES, **(further or {})}
     return next((remedy for text, remedy in remedies.items() if text in reason), "")

@@ -18,6 +18,7 @@ from vocabtrim_core.corpora.schema import (
     ColumnMapping,
     as_list,
     from_text,
+    from_texts,
     unread_because,
     value_at,
 )
@@ -92,6 +93,7 @@ def _turns(value: Any, column: str, mapping: ColumnMapping) -> list[Any]:
         raise UnusableError(f"`{column}` is not a list of messages but {kind_in(value)}")
     if not value:
         raise UnusableError(f"`{column}` is empty")
+    value = from_texts(value)
     if _are_texts(value):
         return _alternating(value, mapping)
     return as_messages(value, mapping.role, mapping.content)

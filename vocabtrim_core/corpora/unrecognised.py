@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from vocabtrim_core.corpora.column_contents import message_key_options
-from vocabtrim_core.corpora.column_names import PROMPTS, columns_named, why_unread
+from vocabtrim_core.corpora.column_names import (
+    PROMPTS,
+    all_of_type,
+    columns_named,
+    why_unread,
+)
 from vocabtrim_core.corpora.skips import remedy_of
 
 UNRECOGNISED = "No column was recognised."
@@ -26,6 +32,7 @@ def explain_unrecognised(
     Returns:
         (reason, advice), a sentence each.
     """
+    texts = [name for name in texts if name.strip()]
     prompts = columns_named(PROMPTS, texts)
     others = [name for name in texts if name not in prompts]
     if prompts and not others:
@@ -39,12 +46,18 @@ def explain_unrecognised(
     if len(texts) > 1:
         prompt = prompts[0] if prompts else texts[0]
         response = next(name for name in texts if name != prompt)
-        advice = f"Map a prompt and a response, for example prompt={prompt} response={response}."
+        words = shlex.join([f"prompt={prompt}", f"response={response}"])
+        advice = f"Map a prompt and a response, for example {words}."
         return NO_RESPONSES if prompts else UNRECOGNISED, advice
+    if raw := [name for name in columns if all_of_type(sample, name, bytes)]:
+        return (
+            UNRECOGNISED,
+            f"Write {' and '.join(f'`{name}`' for name in raw[:4])} as text, not bytes.",
+        )
     advice = (
         'Write every row as {"messages": [{"role": "user", "content": "…"}, '
         '{"role": "assistant", "content": "…"}]}'
     )
     if texts:
-        advice += f", or map text={texts[0]} if that holds rendered conversations"
+        advice += f", or map {shlex.quote(f'text={texts[0]}')} if that holds rendered conversations"
     return UNRECOGNISED, f"{advice}."

@@ -29,7 +29,10 @@ from vocabtrim_core.templates.fast_path import Frame
 NOTHING_COUNTED = "no text that counts under this rule"
 BEYOND_LIMIT = "no text that counts within the length limit"
 REFUSED = "the chat template refuses the conversation"
-REMEDIES = {NOTHING_COUNTED: "choose another rule", BEYOND_LIMIT: "raise the length limit"}
+REMEDIES = {
+    NOTHING_COUNTED: "choose another rule or, for rendered text, the chat template that wrote it",
+    BEYOND_LIMIT: "raise the length limit",
+}
 
 Check = Callable[[], None]
 

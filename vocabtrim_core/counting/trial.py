@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from vocabtrim_core.corpora import MessageBatch, SkipReport
+from vocabtrim_core.corpora import Corpus, MessageBatch, SkipReport
+from vocabtrim_core.corpora.skips import BROKEN, remedy_of
 from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.counting.encoding import must_render, refused_report
 from vocabtrim_core.counting.rendering import read_rows
+from vocabtrim_core.errors import InputError
 
 MOST, PER_BATCH = 600, 200  # conversations that are rendered
+TRIED_BYTES = 8 * 2**20  # of files that are read before a count is begun
+ERRORS = 2  # standard errors below an estimated share that still have to be above the limit
 
 
 @dataclass(slots=True)
@@ -64,3 +69,58 @@ class TrialCount:
         if not self.rendered or not conversations:
             return 0.0
         return self.refused.skipped / self.rendered * self.needing / conversations
+
+    def surely_refused(self, conversations: int) -> float:
+        """The share of all conversations that the template refuses at least.
+
+        Args:
+            conversations: Conversations seen in all.
+
+        Returns:
+            The share (0..1), of a sample less `ERRORS` standard errors.
+        """
+        if not self.rendered or not conversations:
+            return 0.0
+        share = self.refused.skipped / self.rendered
+        if self.rendered < self.needing:
+            share -= ERRORS * math.sqrt(share * (1 - share) / self.rendered)
+        return max(0.0, share) * self.needing / conversations
+
+
+def require_few_refused(corpus: Corpus, recipe: CountConfig) -> None:
+    """Refuse a corpus of whose first rows more are left out than a count allows.
+
+    Args:
+        corpus: The corpus; its first `TRIED_BYTES` are read.
+        recipe: Template, rule and the largest share allowed (`most_refused`).
+
+    Raises:
+        InputError: The template refuses more of the conversations, or more of them are broken.
+    """
+    trial, skipped, done = TrialCount(recipe), SkipReport(), 0
+    for block in (block for shard in corpus.shards() for block in corpus.blocks(shard)):
+        batch = block.batch()
+        skipped += SkipReport.of(batch)
+        trial.add(batch)
+        done += block.file_bytes
+        if done > TRIED_BYTES:
+            break
+    read = skipped.conversations
+    reasons = [r for r in skipped.reasons if r[0].startswith(BROKEN)]
+    broken = sum(rows for _, rows, _ in reasons)
+    share = (broken + trial.surely_refused(read) * read) / max(1, broken + read)
+    if share <= recipe.most_refused:
+        return
+    causes = sorted((*reasons, *trial.refused.reasons))
+    reason, _, places = max(causes, key=lambda counted: counted[1])
+    told = []
+    if refused := trial.refused.skipped:
+        told.append(f"the template refuses {refused:,} of {trial.rendered:,} conversations")
+    if broken:
+        told.append(f"{broken:,} of {broken + read:,} rows are broken")
+    raise InputError(
+        f"{corpus.name}: {' and '.join(told)} ({places[0]}: {reason}), more than the "
+        f"{recipe.most_refused:.1%} that may be left out; "
+        f"{remedy_of(reason) or 'choose another template'}, mend the rows, or allow a larger share "
+        "(--max-refused)."
+    )

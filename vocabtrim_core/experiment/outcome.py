@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from vocabtrim_core.experiment.against_forecast import of_experiment
 from vocabtrim_core.experiment.plan import CHOOSE, COUNT, MEASURE, TITLES, TRAIN
 from vocabtrim_core.experiment.record import Experiment
+from vocabtrim_core.forecast.evidence_check import Checked
 from vocabtrim_core.wording import shell_line
+
+# Sentences of `bench`, in the order in which they are read.
+SAID = ("unpaid", "verdicts", "best_steps", "fastest", "notes")
 
 
 def outcome(experiment: Experiment) -> dict[str, Any]:
@@ -18,11 +23,14 @@ def outcome(experiment: Experiment) -> dict[str, Any]:
         experiment: The experiment.
 
     Returns:
-        JSON values: 'key', 'settings', 'stages' (title, seconds and command of each), 'seconds',
+        JSON values: 'key', 'settings', 'stages' (title, seconds, estimated seconds and
+        command of each), 'seconds',
         and of the finished stages: 'counts', 'k_star', 'run', 'measurement', 'drafts' (one row per
-        configuration: k, coverage of the answers that chose its tokens, held-out acceptance
-        length of its training, and measured acceptance length, tokens per second and gains), and
-        'unpaid', 'verdicts', 'fastest' and 'notes', as `bench` gives them.
+        configuration: k, drafted tokens, coverage of the answers that chose its tokens, held-out
+        acceptance length of its training, and measured acceptance length, tokens per second and
+        gains, with intervals over runs and over prompts), 'forecasts' (measured gain of each
+        trimmed draft over V at equal n, beside the forecast made without it), and what `bench`
+        says (see SAID).
     """
     results = experiment.results
     measured = results.get(MEASURE, {})
@@ -37,6 +45,7 @@ def outcome(experiment: Experiment) -> dict[str, Any]:
                 "name": stage.name,
                 "title": TITLES[stage.name],
                 "seconds": stage.seconds,
+                "estimated_seconds": experiment.estimated.get(stage.name),
                 "command": shell_line(*stage.argv),
             }
             for stage in experiment.stages
@@ -46,7 +55,24 @@ def outcome(experiment: Experiment) -> dict[str, Any]:
         "run": results.get(TRAIN, {}).get("run"),
         "measurement": measured.get("key"),
         "drafts": [_row(row, trained.get(row["k"], {})) for row in measured.get("rows", ())],
-        **{name: measured.get(name, []) for name in ("unpaid", "verdicts", "fastest", "notes")},
+        "forecasts": [_forecast(checked) for checked in of_experiment(experiment)],
+        **{name: measured.get(name, []) for name in SAID},
+    }
+
+
+def _forecast(checked: Checked) -> dict[str, Any]:
+    """A measured gain over V beside its forecast."""
+    row = checked.evidence
+    return {
+        "label": row.id,
+        "k": row.k,
+        "steps": row.depth,
+        "device": row.device,
+        "measured": row.observed,
+        "noise": row.noise,
+        "forecast": None if checked.forecast is None else checked.forecast._asdict(),
+        "inside": checked.inside,
+        "refused": checked.refused,
     }
 
 
@@ -55,10 +81,13 @@ def _row(measured: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, A
     return {
         "label": measured["label"],
         "k": measured["k"],
+        "steps": measured.get("steps"),
         "coverage": trained.get("coverage"),
         "held_out_length": trained.get("acceptance_length"),
         "acceptance_length": measured["acceptance_length"],
         "position_acceptance": measured["position_acceptance"],
         "throughput": measured["throughput"],
         "ratios": measured["ratios"],
+        "over_prompts": measured.get("over_prompts", {}),
+        "length_over_prompts": measured.get("length_over_prompts"),
     }

@@ -13,7 +13,15 @@ from vocabtrim_core.drafts.completion_clients import Sampling
 from vocabtrim_core.drafts.plan import TrainingPlan
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.codec import to_argv
-from vocabtrim_core.fields.kinds import NUMBER, REPEATED, TEXT, WHOLE, integer, one_of
+from vocabtrim_core.fields.kinds import (
+    NUMBER,
+    REPEATED,
+    SMALL_WHOLES,
+    TEXT,
+    WHOLE,
+    integer,
+    one_of,
+)
 from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.serving.configurations import Drafting
 from vocabtrim_core.serving.engine import Generation
@@ -33,7 +41,8 @@ TITLES = {
     MEASURE: "Drafts are measured",
 }
 ANSWERED_AT_ONCE = 4
-BEST, FULL = "best", "full"
+BEST, FULL, ALL = "best", "full", "all"
+DRAFT_STEPS = (1, 2, 3)
 ENGINES = ("llama.cpp", "vllm", "sglang", "torch")
 
 
@@ -59,6 +68,8 @@ class ExperimentPlan:
         learning_rate: Its peak.
         ttt_length: Draft positions unrolled in training.
         draft_steps: Tokens drafted in a cycle when measured.
+        sweep: Which drafts are measured with each of several `draft_steps`, "best" for that of k*
+            (else the smallest) or "all"; the others are measured with the most.
         measured: Number of prompts measured.
         new_tokens: Tokens of a measured answer.
         runs: Measured runs of each draft.
@@ -109,8 +120,22 @@ class ExperimentPlan:
         int, Leaf(WHOLE, "--ttt-length", help="draft positions unrolled in training")
     ] = 3
     draft_steps: Annotated[
-        int, Leaf(WHOLE, "--draft-steps", help="tokens drafted in a cycle when measured")
-    ] = 3
+        tuple[int, ...],
+        Leaf(
+            SMALL_WHOLES,
+            "--draft-steps",
+            help="tokens drafted in a cycle when measured; several are compared",
+        ),
+    ] = DRAFT_STEPS
+    sweep: Annotated[
+        str,
+        Leaf(
+            one_of(BEST, ALL),
+            "--sweep",
+            help="which drafts are measured with each of several --draft-steps, the others with "
+            "the most: best (k*) or all",
+        ),
+    ] = BEST
     measured: Annotated[int, Leaf(WHOLE, "--measured", help="prompts that are measured")] = 12
     new_tokens: Annotated[
         int, Leaf(WHOLE, "--max-new-tokens", help="tokens of a measured answer")
@@ -126,6 +151,7 @@ class ExperimentPlan:
                 f"Drafts would be measured on the prompts they are trained on ({self.prompts}); "
                 "name others to measure on."
             )
+        Drafting(self.draft_steps)  # InputError for what is no number of steps
         for size in self.named_sizes:
             if size not in (BEST, FULL):
                 _size(size)
@@ -136,9 +162,26 @@ class ExperimentPlan:
         return self.sizes or (FULL, "32000", BEST)
 
     @property
+    def training(self) -> TrainingPlan:
+        """How each draft is trained."""
+        return TrainingPlan(
+            epochs=100,
+            max_steps=self.steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            ttt_length=self.ttt_length,
+            start="target",
+            evaluations=2,
+        )
+
+    @property
     def key(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the settings."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        settings = asdict(self)
+        if len(self.draft_steps) == 1:  # as it was written before there could be several
+            settings["draft_steps"] = self.draft_steps[0]
+            del settings["sweep"]
+        text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def ks(self, best: int, vocab_size: int) -> list[int]:
@@ -154,6 +197,22 @@ class ExperimentPlan:
         named = {BEST: best, FULL: vocab_size}
         sizes = {named.get(size) or _size(size) for size in self.named_sizes}
         return sorted({min(size, vocab_size) for size in sizes}, reverse=True)
+
+
+def swept(plan: ExperimentPlan, ks: Sequence[int], best: int) -> list[int]:
+    """The drafts that are measured with every number of drafted tokens.
+
+    Args:
+        plan: The settings.
+        ks: The sizes of all drafts.
+        best: k*.
+
+    Returns:
+        Their sizes.
+    """
+    if plan.sweep == ALL or len(plan.draft_steps) == 1:
+        return list(ks)
+    return [best if best in ks else min(ks)]
 
 
 def _size(text: str) -> int:
@@ -199,20 +258,11 @@ def argv_of(
         return ["optimize", str(results[COUNT]["key"]), *_options(alpha=plan.alpha)]
     if stage == TRAIN:
         best = results[CHOOSE]
-        training = TrainingPlan(
-            epochs=100,
-            max_steps=plan.steps,
-            batch_size=plan.batch_size,
-            learning_rate=plan.learning_rate,
-            ttt_length=plan.ttt_length,
-            start="target",
-            evaluations=2,
-        )
         return [
             "train",
             *_options(target=plan.target, data=answers, counts=results[COUNT]["key"]),
             *(f"--k={k}" for k in plan.ks(best["k"], best["vocab_size"])),
-            *to_argv(training),
+            *to_argv(plan.training),
             *_options(max_length=plan.max_length, max_tokens=plan.max_tokens),
             *_options(name=f"experiment-{plan.key}"),
         ]
@@ -222,8 +272,17 @@ def argv_of(
         *interpreter,
         *_options(prompts=plan.unseen, limit=plan.measured, runs=plan.runs),
         *to_argv(Generation(plan.new_tokens)),
-        *to_argv(Drafting(steps=plan.draft_steps)),
+        *to_argv(Drafting(plan.draft_steps)),
+        *_swept(plan, results),
     ]
+
+
+def _swept(plan: ExperimentPlan, results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The option of `bench` that names the drafts of `swept`; none where it is all of them."""
+    best, run = results[CHOOSE], results[TRAIN]["run"]
+    ks = plan.ks(best["k"], best["vocab_size"])
+    chosen = swept(plan, ks, best["k"])
+    return [] if chosen == ks else ["--sweep", *(f"{run}/{k}" for k in chosen)]
 
 
 def _options(**values: object) -> Sequence[str]:

@@ -45,11 +45,13 @@ class Experiment:
         plan: Its settings.
         stages: Its finished stages, in order.
         created: Seconds since the epoch.
+        estimated: Seconds by stage, as they were estimated before the first one began.
     """
 
     plan: ExperimentPlan
     stages: tuple[FinishedStage, ...] = ()
     created: float = field(default_factory=time.time)
+    estimated: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -91,10 +93,13 @@ def load(key: str) -> Experiment:
     """
     path = workspace.folder("experiments") / workspace.checked_key(key) / FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Experiment)
+        values = msgspec.json.decode(path.read_bytes())
+        steps = values["plan"]["draft_steps"]
+        values["plan"]["draft_steps"] = [steps] if isinstance(steps, int) else steps  # as before
+        return msgspec.convert(values, Experiment)
     except FileNotFoundError as error:
         raise InputError(f"There is no experiment {key!r} in this workspace.") from error
-    except (msgspec.DecodeError, OSError) as error:
+    except (msgspec.DecodeError, LookupError, TypeError, OSError) as error:
         raise InputError(
             f"{path} is damaged ({error}); delete its folder to start anew."
         ) from error
@@ -111,13 +116,29 @@ def list_experiments() -> list[Experiment]:
     return sorted(experiments, key=lambda experiment: -experiment.created)
 
 
-def carry_out(plan: ExperimentPlan, run: Run, progress: Any) -> Experiment:
+def begun(plan: ExperimentPlan) -> Experiment:
+    """The experiment with these settings, as far as it is.
+
+    Args:
+        plan: The settings.
+
+    Returns:
+        The experiment, without stages where it did not begin.
+    """
+    experiment = Experiment(plan)
+    return load(plan.key) if (experiment.folder / FILE).is_file() else experiment
+
+
+def carry_out(
+    plan: ExperimentPlan, run: Run, progress: Any, estimated: Mapping[str, float] | None = None
+) -> Experiment:
     """Run the stages that are not finished, and keep each result.
 
     Args:
         plan: The settings.
         run: Runs a command line, called as run(argv, progress); gives the command's result.
         progress: The progress of the whole; `Progress.within` gives that of a stage.
+        estimated: Seconds by stage, as they were estimated; kept where no stage is finished.
 
     Returns:
         The finished experiment.
@@ -126,9 +147,9 @@ def carry_out(plan: ExperimentPlan, run: Run, progress: Any) -> Experiment:
         InputError: A stage failed; what was finished is kept.
         Cancelled: The user asked to stop; what was finished is kept.
     """
-    experiment = Experiment(plan)
-    if (experiment.folder / FILE).is_file():
-        experiment = load(plan.key)
+    experiment = begun(plan)
+    if not experiment.stages:
+        experiment = replace(experiment, estimated=dict(estimated or {}))
     experiment.save()
     while name := experiment.next_stage:
         number = STAGES.index(name) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,6 +15,8 @@ import msgspec
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.codec import builtins_of
 from vocabtrim_core.fields.leaf import UNSET, Kind, Leaf, ReadContext
+
+GROUPED = re.compile(r"\s*[+-]?\d{1,3}(,\d{3})+\s*")
 
 
 def integer(text: str) -> int:
@@ -29,6 +32,8 @@ def integer(text: str) -> int:
         ArgumentTypeError: The text is no whole number.
     """
     try:
+        if "," in text and not GROUPED.fullmatch(text):  # a list, such as 1,2,3
+            raise ValueError
         return int(text.replace(",", "").replace("_", ""))
     except ValueError:
         raise ArgumentTypeError(f"{text!r} is not a whole number") from None
@@ -206,6 +211,34 @@ class Repeated(Several):
         return [f"{leaf.flag}={self.show(item)}" for item in value]
 
 
+class SmallWholes(Several):
+    """Small whole numbers, with commas or spaces between them; the option may be repeated.
+
+    A namespace holds the texts, because what a repeated option gives is added to its default.
+    """
+
+    def add(self, to: Any, leaf: Leaf, default: Any, omit_defaults: bool) -> None:
+        """See `Kind.add`; the default is in the help alone."""
+        shown = self.words(default)
+        to.add_argument(
+            leaf.flag,
+            type=self.parse,
+            metavar=leaf.metavar or self.metavar,
+            help=f"{leaf.help} (default {shown})",
+            **dict(self.keywords),
+        )
+
+    def resolve(self, value: Any, at: ReadContext) -> Any:
+        """See `Kind.resolve`; different numbers, in the order given."""
+        numbers = (integer(part) for text in value for part in text.split(","))
+        return tuple(dict.fromkeys(numbers))
+
+
+def _listed_wholes(text: str) -> str:
+    parts = text.replace(" ", "").split(",")
+    return ",".join(str(integer(part)) for part in parts)
+
+
 class Key(Kind):
     """The key of counts; its option takes a key or a file, as `find_counts` does."""
 
@@ -276,6 +309,7 @@ ONE_OR_MORE = (("nargs", "+"),)
 MANY = (*ONE_OR_MORE, ("action", "extend"))
 TEXT, WHOLE = Kind("TEXT"), Kind("N", integer, link=_whole)
 FLAG, WHOLES = Flag(), Several("N", integer, keywords=ONE_OR_MORE)
+SMALL_WHOLES = SmallWholes("N", _listed_wholes, keywords=MANY)
 REPEATED = Repeated("TEXT", keywords=(("action", "append"),))
 SIZE = replace(WHOLE, metavar="K", fits=lambda value, size: value is None or 1 <= value <= size)
 NUMBER = Kind(None, number, digits, lambda leaf, text: float(_decimal(leaf, text)))

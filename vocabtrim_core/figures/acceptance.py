@@ -24,10 +24,10 @@ from vocabtrim_core.serving.statistics import RatioInterval
 
 
 class LengthLine(NamedTuple):
-    """Acceptance lengths of the drafts of one measurement.
+    """Acceptance lengths of the drafts of one measurement with one number of draft steps.
 
     Attributes:
-        where: Name of the measurement.
+        where: Name of the measurement, with the steps (n) where it has several.
         ks: Sizes, ascending.
         lengths: Tokens per cycle at each size, with intervals over the runs.
     """
@@ -41,7 +41,7 @@ class LengthInfo(NamedTuple):
     """Acceptance lengths of several measurements.
 
     Attributes:
-        lines: One per measurement that has any.
+        lines: One per measurement and number of steps that has any.
     """
 
     lines: tuple[LengthLine, ...]
@@ -59,13 +59,15 @@ def length_info(measurements: Sequence[Measurement], concurrency: int) -> Length
     """
     lines = []
     for where, measurement in zip(names_of(measurements), measurements, strict=True):
-        lengths: dict[int, RatioInterval] = {}
+        by_steps: dict[int, dict[int, RatioInterval]] = {}
         for row, _ in reversed(rows_of(measurement, concurrency)):
             if row.k and row.acceptance_length and row.acceptance:
                 half, runs = row.acceptance.half, row.acceptance.n
+                lengths = by_steps.setdefault(row.steps, {})
                 lengths.setdefault(row.k, RatioInterval(row.acceptance_length, half, runs))
-        if lengths:
-            lines.append(LengthLine(where, tuple(lengths), tuple(lengths.values())))
+        for steps, lengths in sorted(by_steps.items()):
+            name = f"{where}, n = {steps}" if len(by_steps) > 1 else where
+            lines.append(LengthLine(name, tuple(lengths), tuple(lengths.values())))
     return LengthInfo(tuple(lines))
 
 

@@ -44,7 +44,8 @@ def ordered(measurement: Measurement) -> list[Configuration]:
         The configurations; those of unknown size come last.
     """
     return sorted(
-        measurement.configurations, key=lambda c: (not drafts_nothing(c), -(c.k or 0), c.label)
+        measurement.configurations,
+        key=lambda c: (not drafts_nothing(c), -(c.k or 0), c.steps, c.label),
     )
 
 
@@ -119,12 +120,17 @@ def names_of(measurements: Sequence[Measurement]) -> list[str]:
         measurements: The measurements.
 
     Returns:
-        Their prompts, else prompts and device, else prompts and key.
+        Their prompts, with the engine where engines differ; else with the device; else with the
+        key.
     """
+    engines = {m.engine for m in measurements}
     tags = [f", {EARLIER_DEMO}" if m.target == EARLIER_DEMO else "" for m in measurements]
     names: list[str] = []
     for more in (lambda m: "", lambda m: f", {m.device or m.engine}", lambda m: f", {m.key[:6]}"):
-        names = [measurement.prompts + more(measurement) for measurement in measurements]
+        names = [
+            m.prompts + (f" on {m.engine.split(',')[0]}" if len(engines) > 1 else "") + more(m)
+            for m in measurements
+        ]
         if len(set(names)) == len(names):
             break
     return [f"{name}{tag}" for name, tag in zip(names, tags, strict=True)]

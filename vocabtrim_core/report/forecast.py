@@ -198,6 +198,7 @@ def comparisons(measurements: Iterable[Measurement], k: int, vocab_size: int) ->
             )
         for concurrency in measurement.concurrencies:
             rows = {row.label: row for row in summary(measurement, concurrency)}
+            several = len({row.steps for row in rows.values() if row.steps}) > 1
             for row in rows.values():
                 if row.k is None or row.k == measurement.vocab_size:
                     continue
@@ -208,7 +209,8 @@ def comparisons(measurements: Iterable[Measurement], k: int, vocab_size: int) ->
                     gains.append(
                         Measured(
                             measurement.prompts
-                            + (f", {concurrency} at once" if concurrency > 1 else ""),
+                            + (f", {concurrency} at once" if concurrency > 1 else "")
+                            + (f", n = {row.steps}" if several else ""),
                             row.k,
                             name,
                             ratio.mean - 1,

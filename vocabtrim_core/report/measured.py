@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from vocabtrim_core.report.dot_plot import Dot, dots
 from vocabtrim_core.report.svg import thousands
 from vocabtrim_core.report.tables import csv_text
-from vocabtrim_core.serving.measurement import Measurement, Run
+from vocabtrim_core.serving.measurement import Answer, Measurement, Run
 from vocabtrim_core.serving.paper_comparison import PaperComparison, compare_with_paper
 from vocabtrim_core.serving.statistics import RatioInterval
 from vocabtrim_core.serving.summary import Row, summary
@@ -23,14 +23,15 @@ def measurement_files(measurements: Sequence[Measurement], concurrency: int) -> 
         concurrency: Requests at once, for the figure and the comparison with the paper.
 
     Returns:
-        File name -> content: summary, runs, the paper's table, the figure, one JSON per
-        measurement.
+        File name -> content: summary, runs, answers by prompt, the paper's table, the figure, one
+        JSON per measurement.
     """
     rows = summary_rows(measurements)
     summary = csv_text(rows[0] if rows else (), (row.values() for row in rows))
     texts = {
         "summary.csv": summary,
         "runs.csv": _runs(measurements),
+        "prompts.csv": _prompts(measurements),
         "beside-paper.csv": _beside_paper(measurements, concurrency),
         "throughput.svg": rates(measurements, concurrency),
     }
@@ -99,6 +100,7 @@ RUN_COLUMNS: dict[str, Callable[[Measurement, Run], object]] = {
     "origin": lambda m, run: m.origin,
     "configuration": lambda m, run: run.configuration,
     "k": lambda m, run: m.configuration(run.configuration).k,
+    "steps": lambda m, run: m.configuration(run.configuration).steps or None,
     "concurrency": lambda m, run: run.concurrency,
     "run": lambda m, run: run.index + 1,
     "tokens_per_s": lambda m, run: None if run.error else run.throughput,
@@ -120,6 +122,36 @@ def _runs(measurements: Sequence[Measurement]) -> str:
     runs = ((measurement, run) for measurement in measurements for run in measurement.runs)
     return csv_text(
         RUN_COLUMNS, ([column(*row) for column in RUN_COLUMNS.values()] for row in runs)
+    )
+
+
+# --- every answer -------------------------------------------------------------------------------
+
+ANSWER_COLUMNS: dict[str, Callable[[Answer], object]] = {
+    "tokens": lambda answer: answer.tokens,
+    "seconds": lambda answer: answer.seconds,
+    "first_token_s": lambda answer: answer.first_token_s,
+    "verified": lambda answer: answer.verified,
+    # verifications that accepted 0, 1, … drafted tokens
+    "accepted": lambda answer: " ".join(map(str, answer.accepted)),
+}
+RUN_OF_ANSWER = ("measurement", "configuration", "k", "steps", "concurrency", "run")
+
+
+def _prompts(measurements: Sequence[Measurement]) -> str:
+    """Every stored answer, with the number of its prompt in the prompt set, from 1."""
+    return csv_text(
+        (*RUN_OF_ANSWER, "prompt", *ANSWER_COLUMNS),
+        (
+            [
+                *(RUN_COLUMNS[name](measurement, run) for name in RUN_OF_ANSWER),
+                number,
+                *(column(answer) for column in ANSWER_COLUMNS.values()),
+            ]
+            for measurement in measurements
+            for run in measurement.runs
+            for number, answer in enumerate(run.answers, 1)
+        ),
     )
 
 

@@ -149,12 +149,16 @@ class Calibration:
         return fitted_range(np.array(rows, float), self.where)
 
 
-def calibration(measurement: Measurement, concurrency: int | None = None) -> Calibration:
+def calibration(
+    measurement: Measurement, concurrency: int | None = None, steps: int | None = None
+) -> Calibration:
     """The shape and concurrency of a measurement with the most sizes; ties go to more runs.
 
     Args:
         measurement: The measurement.
         concurrency: Requests at once; None for any.
+        steps: Draft steps, where drafts with as many were measured; None for any, of equal ones the
+            most, which tell acceptance at the most positions.
 
     Returns:
         Its drafts of that shape at that concurrency.
@@ -172,10 +176,10 @@ def calibration(measurement: Measurement, concurrency: int | None = None) -> Cal
     if not points_by_shape:
         raise InputError(_no_points(measurement, concurrency))
 
-    def amount(shape: tuple[int, int, int, int]) -> tuple[int, int, int]:
+    def amount(shape: tuple[int, int, int, int]) -> tuple[bool, int, int, int, int]:
         points = points_by_shape[shape]
         runs = sum(len(point.runs) for point in points)
-        return len({point.k for point in points}), runs, -shape[0]
+        return shape[1] == steps, len({point.k for point in points}), runs, -shape[0], shape[1]
 
     best = max(points_by_shape, key=amount)
     by_k = {point.k: point for point in reversed(points_by_shape[best])}  # first draft of each size

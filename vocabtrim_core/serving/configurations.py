@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.kinds import WHOLE
+from vocabtrim_core.fields.kinds import SMALL_WHOLES, WHOLE
 from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.model_config import read_config
@@ -22,7 +22,7 @@ class Drafting:
     """Settings of speculative decoding that all drafts share.
 
     Attributes:
-        steps: Draft steps per cycle.
+        steps: Draft steps per cycle; of several, drafts are measured with each.
         topk: Branches per step, 1 for a chain.
         draft_tokens: Tokens verified per cycle, None for a chain's steps + 1.
 
@@ -30,7 +30,10 @@ class Drafting:
         InputError: The settings do not fit together.
     """
 
-    steps: Annotated[int, Leaf(WHOLE, "--steps", help="draft steps per cycle")] = 3
+    steps: Annotated[
+        tuple[int, ...],
+        Leaf(SMALL_WHOLES, "--steps", help="draft steps per cycle; several are compared: 1,2,3"),
+    ] = (3,)
     topk: Annotated[int, Leaf(WHOLE, "--topk", help="branches per step")] = 1
     draft_tokens: Annotated[
         int | None,
@@ -38,38 +41,50 @@ class Drafting:
     ] = None
 
     def __post_init__(self) -> None:
-        for name in ("steps", "topk"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, but it is {getattr(self, name)}.")
-        chain = self.steps + 1
-        if self.topk == 1 and self.draft_tokens not in (None, chain):
-            raise InputError(
-                f"A chain (topk 1) of {self.steps} steps verifies {chain} tokens, not "
-                f"{self.draft_tokens}; leave --draft-tokens out."
-            )
+        for name, smallest in (("steps", min(self.steps, default=0)), ("topk", self.topk)):
+            if smallest < 1:
+                raise InputError(f"{name} must be at least 1, but it is {smallest}.")
+        for steps in self.steps:
+            if self.topk == 1 and self.draft_tokens not in (None, steps + 1):
+                raise InputError(
+                    f"A chain (topk 1) of {steps} steps verifies {steps + 1} tokens, not "
+                    f"{self.draft_tokens}; leave --draft-tokens out."
+                )
         if self.topk > 1 and (self.draft_tokens or 0) < 2:
             raise InputError("A tree (topk above 1) needs --draft-tokens, 2 at least.")
 
-    def of(self, folder: Path) -> Configuration:
-        """The configuration of one draft.
+    def configurations(
+        self, folders: Sequence[Path], swept: Sequence[Path] = ()
+    ) -> tuple[Configuration, ...]:
+        """The configurations of some drafts, one per draft and number of steps.
 
         Args:
-            folder: Folder of the draft.
+            folders: Folders of the drafts.
+            swept: The drafts that are measured with every number of steps, the others with the
+                most; empty for all.
 
         Returns:
-            A configuration whose label is its size.
+            Configurations with unique labels: sizes, with the steps where there are several.
 
         Raises:
-            InputError: Its config.json does not state its size.
+            InputError: The config.json of a draft does not state its size.
         """
+        pairs = (
+            (folder, steps)
+            for folder in folders
+            for steps in (self.steps if not swept or folder in swept else (max(self.steps),))
+        )
+        return with_unique_labels([self._of(folder, steps) for folder, steps in pairs])
+
+    def _of(self, folder: Path, steps: int) -> Configuration:
         k = draft_size(folder)
         if k is None:
             raise InputError(
                 f"{folder / 'config.json'} names neither draft_vocab_size nor vocab_size; is it a "
                 "draft?"
             )
-        tokens = self.draft_tokens or self.steps + 1
-        return Configuration(f"{k:,}", k, str(folder), self.steps, self.topk, tokens)
+        tokens = self.draft_tokens or steps + 1
+        return Configuration(f"{k:,}", k, str(folder), steps, self.topk, tokens)
 
 
 def draft_size(folder: str | Path) -> int | None:
@@ -130,9 +145,15 @@ def with_unique_labels(configurations: Sequence[Configuration]) -> tuple[Configu
         configurations: The configurations.
 
     Returns:
-        The configurations in order. Equal labels get the name of their draft added, or their
-        position from 1 where the names are equal too.
+        The configurations in order. Where drafts differ in their steps, labels that are sizes get
+        the steps added, as in "1,500 (n = 2)". Labels that are still equal get the name of their
+        draft added, or their position from 1 where the names are equal too.
     """
+    if len({c.steps for c in configurations if c.steps}) > 1:
+        configurations = [
+            _labelled(c, f"n = {c.steps}") if c.k and c.steps and c.label == f"{c.k:,}" else c
+            for c in configurations
+        ]
     labels = [configuration.label for configuration in configurations]
     unique = []
     for i, configuration in enumerate(configurations):
@@ -140,10 +161,16 @@ def with_unique_labels(configurations: Sequence[Configuration]) -> tuple[Configu
         if labels.count(label) > 1:
             names = [_name(c.draft) for c in configurations if c.label == label]
             name = _name(configuration.draft)
-            suffix = name if names.count(name) == 1 else str(i + 1)
-            configuration = replace(configuration, label=f"{label} ({suffix})")
+            configuration = _labelled(configuration, name if names.count(name) == 1 else str(i + 1))
         unique.append(configuration)
     return tuple(unique)
+
+
+def _labelled(configuration: Configuration, more: str) -> Configuration:
+    """The configuration with something added to its label, in its parentheses where it has them."""
+    label = configuration.label
+    whole = f"{label[:-1]}, {more})" if label.endswith(")") else f"{label} ({more})"
+    return replace(configuration, label=whole)
 
 
 def _name(draft: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.measurement import Measurement
+from vocabtrim_core.wording import listed
 
 SAME: tuple[tuple[str, Callable[[Measurement], object]], ...] = (
     ("prompts", lambda m: m.prompts_key or m.prompts),
@@ -79,6 +80,26 @@ def joined(
                 )
             )
         ),
+    )
+
+
+def of_one_engine(measurements: Sequence[Measurement]) -> tuple[list[Measurement], str]:
+    """Leave out what was measured on another engine than the first.
+
+    Args:
+        measurements: The measurements.
+
+    Returns:
+        Those on the engine of the first, in order, and a sentence on the others; "" where there is
+        none.
+    """
+    engines = list(dict.fromkeys(measurement.engine for measurement in measurements))
+    if len(engines) < 2:
+        return list(measurements), ""
+    same = [measurement for measurement in measurements if measurement.engine == engines[0]]
+    return same, (
+        f"Shown is what was measured on {engines[0]}; {listed(engines[1:])} is left out, because "
+        "engines differ by more than the draft. Compare them all the same with --across-engines."
     )
 
 

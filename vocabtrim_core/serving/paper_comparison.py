@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from vocabtrim_core.forecast.paper import RESULTS, PaperResult
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
 from vocabtrim_core.serving.statistics import RatioInterval, interval, paired_ratio
+from vocabtrim_core.serving.summary import alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class PaperComparison:
     Attributes:
         task: Name of the task.
         paper: The paper's result on it, None for other tasks.
-        where: Device or engine of the measurement.
+        where: Device or engine of the measurement, with the drafted tokens (n) where they differ.
         imported: Whether the measurement was imported.
         trimmed: The trimmed draft, None where it was not measured.
         full: The full draft, None where it was not measured.
@@ -95,20 +96,22 @@ def compare_with_paper(
 def _rows(measurement: Measurement, concurrency: int) -> list[PaperComparison]:
     size = measurement.vocab_size
     drafts = [c for c in measurement.configurations if c.k and c.k != size]
-    full_draft = next((c for c in measurement.configurations if c.k and c.k == size), None)
-    full = measurement.good(full_draft.label, concurrency) if full_draft else ()
+    several = len({c.steps for c in measurement.configurations if c.steps}) > 1
+    place = measurement.device or measurement.engine
     rows = []
     for draft in sorted(drafts, key=lambda c: c.k or 0):
         runs = measurement.good(draft.label, concurrency)
         if not runs:
             continue
+        full_draft = alike(measurement, draft, size) if size else None
+        full = measurement.good(full_draft.label, concurrency) if full_draft else ()
         gain, slower = _ratios(runs, full)
         paper = paper_result(measurement.prompts)
         rows.append(
             PaperComparison(
                 paper.task if paper else measurement.prompts,
                 paper,
-                measurement.device or measurement.engine,
+                f"{place}, n = {draft.steps}" if several else place,
                 measurement.origin == "imported",
                 _side(draft, runs),
                 _side(full_draft, full) if full_draft and full else None,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
+from vocabtrim_core.serving.measurement import Measurement, Run
 from vocabtrim_core.serving.statistics import acceptance_length, compare
 from vocabtrim_core.serving.summary import drafts_nothing
-from vocabtrim_core.serving.verdict import gain
+from vocabtrim_core.serving.verdict import gain, mean_rate
 
 
 def unpaid(measurement: Measurement, concurrency: int | None = None) -> str:
@@ -28,12 +28,7 @@ def unpaid(measurement: Measurement, concurrency: int | None = None) -> str:
     drafts = [c for c in measured if not drafts_nothing(c)]
     if alone is None or not drafts:
         return ""
-
-    def rate(configuration: Configuration) -> float:
-        runs = measurement.good(configuration.label, concurrency)
-        return sum(run.throughput for run in runs) / len(runs)
-
-    best = max(drafts, key=rate)
+    best = max(drafts, key=lambda draft: mean_rate(measurement, draft, concurrency))
     try:
         comparison = compare(measurement, best.label, alone.label, concurrency)
     except InputError:  # no two runs make a pair

@@ -97,6 +97,7 @@ def measure(
         def check(i: int = i, message: str = message) -> None:
             answered, all_prompts = session.answered, len(prompts.prompts)
             doing = message if answered is None else f"{message}, prompt {answered + 1}"
+            doing += f", {session.preparing}" if session.preparing else ""
             done = i * all_prompts + (answered or 0)
             progress(min(done, len(turns) * all_prompts), len(turns) * all_prompts, doing)
 
@@ -192,6 +193,7 @@ class _Session:
         self.most_at_once, self.warm_up, self.local = most_at_once, warm_up, local
         self.checkpoint = checkpoint
         self.notes: list[str] = []
+        self.preparing = ""  # what is done before a run, in words
         self._ready: tuple[str, int] | None = None  # configuration and concurrency in use
         self._counts = False  # whether the answers of the engine are those of a run
 
@@ -226,12 +228,18 @@ class _Session:
         self, configuration: Configuration, at_once: int, check: Callable[[], None]
     ) -> None:
         label = configuration.label
-        if self._ready is None or self._ready[0] != label:
-            self._ready = None
-            self.attached.use(configuration, self.most_at_once)
-        if self._ready != (label, at_once) and self.warm_up:
-            few = self.prompts[: max(self.warm_up, at_once)]
-            self.attached.answer(few, self.generation, at_once, check)
+        try:
+            if self._ready is None or self._ready[0] != label:
+                self._ready = None
+                self.preparing = "setting the engine up"
+                check()
+                self.attached.use(configuration, self.most_at_once)
+            if self._ready != (label, at_once) and self.warm_up:
+                self.preparing = "warming up"
+                few = self.prompts[: max(self.warm_up, at_once)]
+                self.attached.answer(few, self.generation, at_once, check)
+        finally:
+            self.preparing = ""
         self._ready = label, at_once
         self.attached.flush()
 

@@ -10,6 +10,7 @@ import numpy as np
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.serving.measurement import Configuration, Latency, Measurement, Run
+from vocabtrim_core.serving.over_prompts import length_over_prompts, ratio_over_prompts
 from vocabtrim_core.serving.significance import holm
 from vocabtrim_core.serving.statistics import (
     Comparison,
@@ -41,6 +42,10 @@ class Row:
             corrected for all configurations that were compared with the same baseline.
         failed: One sentence for each failed run.
         cpu_per_token: CPU seconds of the engine's processes per output token, over all runs.
+        steps: Draft steps per cycle, 0 without speculation or where unknown.
+        over_prompts: Ratios of tokens/s by baseline, as in `ratios`, with intervals over prompts
+            instead of runs; empty where the answers were not stored.
+        length_over_prompts: Acceptance length with its interval over prompts.
     """
 
     label: str
@@ -56,6 +61,9 @@ class Row:
     ratios: Mapping[str, Comparison] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
     cpu_per_token: float | None = None
+    steps: int = 0
+    over_prompts: Mapping[str, RatioInterval] = field(default_factory=dict)
+    length_over_prompts: RatioInterval | None = None
 
 
 def summary(measurement: Measurement, concurrency: int | None = None) -> list[Row]:
@@ -82,12 +90,14 @@ def _row(measurement: Measurement, configuration: Configuration, concurrency: in
     own_label = configuration.label
     runs = measurement.good(own_label, concurrency)
     lengths = [run.acceptance_length for run in runs if run.acceptance_length]
-    ratios = {}
+    ratios, over_prompts = {}, {}
     for name, label in baselines(measurement, own_label).items():
         try:
             ratios[name] = compare(measurement, own_label, label, concurrency)
         except InputError:  # every run of one of them failed
             continue
+        if ratio := ratio_over_prompts(measurement, own_label, label, concurrency):
+            over_prompts[name] = ratio
     failed = tuple(
         f"Run {run.index + 1} at {run.concurrency} at once: {run.error}"
         for run in measurement.runs
@@ -107,6 +117,9 @@ def _row(measurement: Measurement, configuration: Configuration, concurrency: in
         ratios,
         failed,
         _cpu_per_token(runs),
+        configuration.steps,
+        over_prompts,
+        length_over_prompts(measurement, own_label, concurrency),
     )
 
 
@@ -149,19 +162,38 @@ def baselines(measurement: Measurement, label: str) -> dict[str, str]:
         InputError: There is no configuration of this label.
     """
     configuration = measurement.configuration(label)
-    shape = (configuration.steps, configuration.topk, configuration.draft_tokens)
-
-    def same_shape(candidates: list[Configuration]) -> str | None:
-        shapes = [(c.steps, c.topk, c.draft_tokens) for c in candidates]
-        index = shapes.index(shape) if shape in shapes else 0
-        return candidates[index].label if candidates else None
-
-    candidates = {"no speculation": [c for c in measurement.configurations if drafts_nothing(c)]}
+    alone = next((c for c in measurement.configurations if drafts_nothing(c)), None)
+    bases = {"no speculation": alone}
     for k in dict.fromkeys((measurement.vocab_size, SHIPPED_K)):
         if k is not None:
-            candidates[f"{k:,}"] = [c for c in measurement.configurations if c.k == k]
-    labels = {name: same_shape(group) for name, group in candidates.items()}
-    return {name: base for name, base in labels.items() if base and base != label}
+            bases[f"{k:,}"] = alike(measurement, configuration, k)
+    return {name: c.label for name, c in bases.items() if c and c.label != label}
+
+
+def alike(measurement: Measurement, configuration: Configuration, k: int) -> Configuration | None:
+    """Find the draft of a size that a configuration is compared with.
+
+    Args:
+        measurement: The measurement.
+        configuration: One of its configurations.
+        k: The size.
+
+    Returns:
+        The first with the same steps, top-k and draft tokens. Without one it is the first of the
+        size, but None where the configuration's draft was measured with several shapes, of which
+        another can be compared.
+    """
+
+    def shape(c: Configuration) -> tuple[int, int, int]:
+        return c.steps, c.topk, c.draft_tokens
+
+    candidates = [c for c in measurement.configurations if c.k == k]
+    same = [c for c in candidates if shape(c) == shape(configuration)]
+    if same or not candidates:
+        return same[0] if same else None
+    own = {shape(c) for c in measurement.configurations if c.draft == configuration.draft}
+    swept = configuration.draft and len(own) > 1
+    return None if swept else candidates[0]
 
 
 def candidates(measurement: Measurement, concurrency: int | None = None) -> list[Configuration]:

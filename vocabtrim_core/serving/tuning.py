@@ -22,7 +22,7 @@ import numpy as np
 import optuna
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.kinds import WHOLES
+from vocabtrim_core.fields.kinds import SMALL_WHOLES, WHOLES
 from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.optuna_storage import load_study, open_study, studies_url, study_lock
 from vocabtrim_core.serving.engine import EngineError
@@ -52,7 +52,7 @@ class Space:
     """
 
     drafts: Mapping[int, str]
-    steps: Annotated[tuple[int, ...], Leaf(WHOLES, "--steps", help=STEPS)] = (2, 3, 4, 5)
+    steps: Annotated[tuple[int, ...], Leaf(SMALL_WHOLES, "--steps", help=STEPS)] = (2, 3, 4, 5)
     topks: Annotated[tuple[int, ...], Leaf(WHOLES, "--topk", help=TOPKS)] = (1,)
     draft_tokens: Annotated[tuple[int, ...], Leaf(WHOLES, "--draft-tokens", help=VERIFIED)] = ()
 

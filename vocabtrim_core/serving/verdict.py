@@ -112,12 +112,28 @@ def fastest(measurement: Measurement, concurrency: int | None = None) -> Configu
     Returns:
         The draft, None where no run with a draft went well.
     """
+    return max(
+        candidates(measurement, concurrency),
+        key=lambda draft: mean_rate(measurement, draft, concurrency),
+        default=None,
+    )
 
-    def rate(configuration: Configuration) -> float:
-        runs = measurement.good(configuration.label, concurrency)
-        return sum(run.throughput for run in runs) / len(runs)
 
-    return max(candidates(measurement, concurrency), key=rate, default=None)
+def mean_rate(
+    measurement: Measurement, configuration: Configuration, concurrency: int | None = None
+) -> float:
+    """Mean throughput of a configuration.
+
+    Args:
+        measurement: The measurement.
+        configuration: A configuration with a good run.
+        concurrency: Requests at once; None for all runs.
+
+    Returns:
+        Output tokens/s.
+    """
+    runs = measurement.good(configuration.label, concurrency)
+    return sum(run.throughput for run in runs) / len(runs)
 
 
 def fastest_verdict(measurement: Measurement, concurrency: int | None = None) -> tuple[str, ...]:
@@ -147,27 +163,38 @@ def fastest_verdict(measurement: Measurement, concurrency: int | None = None) ->
         if base in row.ratios
     }
     said = [text]
+    noun = "drafts" if len({c.draft for c in drafts}) == len(drafts) else "configurations"
     if any(ratio.half is not None for ratio in wide.values()):
         ratios = {base: replace(row.ratios[base], ratio=ratio) for base, ratio in wide.items()}
         parts = [f"{gain(ratio)} over {base}" for base, ratio in wide.items()]
         said = [
-            f"{name} is the fastest of {len(drafts)} drafts, {listed(parts)} on "
+            f"{name} is the fastest of {len(drafts)} {noun}, {listed(parts)} on "
             f"{measurement.prompts}: {_findings(ratios)}.",
             f"As it was picked from {len(drafts)}, these intervals hold for all of them at once.",
         ]
-    if tied := _tied(measurement, best, drafts, concurrency):
-        names = [_name(measurement, c) for c in drafts if c in (best, *tied)]
+    if unclear := tied(measurement, best, drafts, concurrency):
+        names = [_name(measurement, c) for c in drafts if c in (best, *unclear)]
         said.append(f"{listed(names)} cannot be told apart.")
     return tuple(said)
 
 
-def _tied(
+def tied(
     measurement: Measurement,
     best: Configuration,
     drafts: list[Configuration],
-    concurrency: int | None,
+    concurrency: int | None = None,
 ) -> list[Configuration]:
-    """The drafts whose runs do not differ from the best's, by Holm over all pairs of drafts."""
+    """Name what cannot be told apart from the best of several, by Holm over all pairs.
+
+    Args:
+        measurement: The measurement.
+        best: The fastest of the drafts.
+        drafts: The drafts, the best among them.
+        concurrency: Requests at once; None for all runs.
+
+    Returns:
+        The drafts whose runs do not differ from the best's.
+    """
     p_values: dict[tuple[str, str], float] = {}
     for one, other in combinations(drafts, 2):
         try:

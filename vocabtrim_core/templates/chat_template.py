@@ -14,7 +14,7 @@ from vocabtrim_core.templates.definition import generated
 from vocabtrim_core.templates.fast_path import FastPath, Frame, strip
 from vocabtrim_core.templates.literal_turns import turns_by_definition
 from vocabtrim_core.templates.preformatted import Markers
-from vocabtrim_core.templates.reading import Reading, has_zero_weight, lost_content
+from vocabtrim_core.templates.reading import UNOPENED, Reading, has_zero_weight, lost_content
 from vocabtrim_core.templates.render import Messages, RefusedError, Rendered, Renderer
 from vocabtrim_core.templates.spans import (
     RULES,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 UNSURE = "rendered text in which this chat template's markers do not show"
 UNREAD = "an answer in rendered text whose header is not written as this chat template writes it"
+HEADLESS = "text in rendered text that no header of this chat template opens"
 TOOLS_ALONE = (
     "The tokenizer's chat template writes no conversation without tools, and this has none."
 )
@@ -261,6 +262,8 @@ class ChatTemplate:
             )
         turns = chosen.turns(rendered, messages, tools)
         notes = lost_content(rendered, turns, reasoning=reasoning)
+        if not chosen.masks and (unopened := chosen.finder.unopened(rendered, turns, tools)):
+            notes += ((UNOPENED, unopened),)
         turns = join_turns(turn for turn in turns if not has_zero_weight(messages[turn.message]))
         spans = [span_of(rendered.text, turn, rule, self.span_end) for turn in turns]
         narrowed = chosen._narrow(rendered.text, spans, rule, reasoning, last_turn_only)
@@ -322,6 +325,8 @@ class ChatTemplate:
         notes = [(f"{UNSURE} {' and '.join(self.unsure)} exactly", 1)] if self.unsure else []
         if unread := self.markers.unread_headers(text):
             notes.append((UNREAD, unread))
+        elif headless := self.markers.without_header(text):
+            notes.append((HEADLESS, headless))
         return Reading(text, spans, tuple(notes))
 
     def find_spans(

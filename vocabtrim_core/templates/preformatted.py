@@ -110,6 +110,30 @@ class Markers:
         places = (match.start() for match in _bare_pattern(bare).finditer(text))
         return sum(not text.startswith(self.headers, at) for at in places)
 
+    def without_header(self, text: str) -> int:
+        """Count the stop tokens behind text that no header opens, of an answer or another role.
+
+        So ends an answer as a model generates it (Harmony: <|channel|>final…), and a turn of a role
+        that the chat template does not know.
+
+        Args:
+            text: The text.
+
+        Returns:
+            Their number.
+        """
+        count, since, opened_by = 0, 0, ""
+        for match in _pattern(self).finditer(text.removesuffix(self.trailer)):
+            marker, openers = match[0], (*self.headers, *self.results)
+            if marker in openers or marker in self.roles:
+                opened_by = marker
+            elif not opened_by:
+                count += bool(text[since : match.start()].strip())
+            elif marker not in self.soft or opened_by not in openers:
+                opened_by = ""
+            since = match.end()
+        return count
+
     def _special_at_end(self, text: str, start: int, tail: int) -> tuple[int, int] | None:
         """Where a special token ends a turn that has no known stop token."""
         end = start + len(text[start:tail].rstrip())

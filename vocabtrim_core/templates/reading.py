@@ -14,6 +14,7 @@ from vocabtrim_core.templates.turns import Turn, has_content
 LOST_REASONING = "reasoning that the chat template does not write"
 LOST_CALLS = "tool calls that the chat template does not write"
 LOST_TEXT = "text beside tool calls that the chat template does not write"
+UNOPENED = "answers that the chat template writes without the text that opens an answer"
 LOST_TURNS = "assistant turns that the chat template does not write as such"
 
 

@@ -120,6 +120,34 @@ class TurnFinder:
         ]
         return [self._stopped_by_result(text, turn, chat, i) for turn in turns]
 
+    def unopened(
+        self, rendered: Rendered, turns: Sequence[Turn], tools: list[Any] | None = None
+    ) -> int:
+        """The number of answers to a user that no part of the generation prompt is written before.
+
+        DeepSeek V3 writes calls so where they follow a second question.
+
+        Args:
+            rendered: The rendered conversation.
+            turns: Its assistant turns.
+            tools: Tool definitions, None without any.
+
+        Returns:
+            The number of turns.
+        """
+        chat, starts = rendered.chat, {p.message: p.start for p in reversed(rendered.parts)}
+        first = {turn.message: turn for turn in reversed(turns)}
+        count = 0
+        for i, turn in first.items():
+            asked = [j for j in range(i) if chat[j].get("role") != "system"][-1:]
+            if not asked or chat[asked[0]].get("role") != "user" or asked[0] not in starts:
+                continue
+            opening = self.prompt(chat[:i], tools).strip()
+            before = rendered.text[starts[asked[0]] : turn.start]
+            pieces = MARKUP.findall(opening) or [opening]
+            count += not any(piece in before for piece in pieces)
+        return count
+
     def _stopped_by_result(self, text: str, turn: Turn, chat: Messages, i: int) -> Turn:
         """Add the stop token where the next message's part begins with it.
 

@@ -26,7 +26,7 @@ from vocabtrim_core.counting.preflight import LOOKED_AT
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.wording import format_bytes
 
-SUFFIXES = ["jsonl", "ndjson", "json", "parquet", "arrow", "csv", "tsv", "gz", "zst"]
+SUFFIXES = ["jsonl", "ndjson", "json", "parquet", "arrow", "csv", "tsv", "gz", "zst", "bz2"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,4 +222,8 @@ def _about(info: CorpusInfo) -> None:
     for note in info.notes:
         st.caption(note)
     if info.left_out:
-        st.caption(f"Left out: {', '.join(info.left_out[:5])}")
+        named = info.data_left_out or info.left_out
+        further = len(info.left_out) - len(named[:5])
+        st.caption(
+            f"Left out: {', '.join(named[:5])}" + (f" and {further:,} more" if further else "")
+        )

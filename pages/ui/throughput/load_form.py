@@ -55,11 +55,24 @@ def seldom_changed(engine: EngineChoice) -> list[str]:
         else:
             argv += _at_once()
         if engine.name != SERVERS:  # servers that run already have decided how they draft
-            steps = st.number_input("Draft steps per cycle", 1, 16, 3, **persisted("measure_steps"))
-            argv += ["--steps", str(int(steps))] if steps != 3 else []
+            steps = _steps()
+            argv += ["--steps", *map(str, steps)] if steps != [3] else []
             argv += engine_form.threads() if engine.name == LLAMA_CPP else []
-            argv += _tree(int(steps)) if engine.name == SGLANG else []
+            argv += _tree(max(steps)) if engine.name == SGLANG else []
     return argv
+
+
+def _steps() -> list[int]:
+    """Numbers of tokens drafted in a cycle; every draft is measured with each."""
+    chosen = st.multiselect(
+        "Draft steps per cycle",
+        range(1, 17),
+        [3],
+        **persisted("measure_drafted"),
+        help="Tokens drafted before the target verifies them. Every draft is measured with each, "
+        "in turns, and the best is said for each draft.",
+    )
+    return sorted(chosen) or [3]
 
 
 def answers() -> list[str]:

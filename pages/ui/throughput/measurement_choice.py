@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from pages.ui.fields import FIELDS, with_labels
 from pages.ui.session import session
 from pages.ui.throughput.provenance_view import provenance
 from pages.ui.throughput.shown_measurement import ShownMeasurement, committed
 from pages.ui.widgets import persisted
 from vocabtrim_core.serving import measurement as measurements
+from vocabtrim_core.serving.joining import of_one_engine
 
 MOST = 8  # measurements in view at once
 
@@ -40,10 +42,26 @@ def choose() -> list[ShownMeasurement]:
         max_selections=MOST,
     )
     st.query_params["measured"] = ",".join(keys)
-    in_view = [by_key[key] for key in keys]
+    in_view = _of_one_engine([by_key[key] for key in keys])
     with source:
         provenance(in_view)
     return in_view
+
+
+def _of_one_engine(chosen: list[ShownMeasurement]) -> list[ShownMeasurement]:
+    """What is compared: measurements of several engines only where that is asked for."""
+    same, sentence = of_one_engine([item.measurement for item in chosen])
+    if not sentence:
+        return chosen
+    across = st.toggle(
+        FIELDS["--across-engines"],
+        **persisted("view_across_engines"),
+        help="Kernels, schedulers and defaults of engines differ by more than the draft.",
+    )
+    if across:
+        return chosen
+    st.caption(with_labels(sentence))
+    return [item for item in chosen if item.measurement in same]
 
 
 def _take_up_new(keys: list[str]) -> None:

@@ -100,8 +100,8 @@ def measurement_files(measured: Sequence[Measurement]) -> None:
         key="get_measured",
         icon=":material/download:",
         on_click="ignore",
-        help="CSV of every run, of the summary and beside the paper; SVG; JSON. Every figure also "
-        "saves itself as SVG: the camera above it.",
+        help="CSV of every answer and run, of the summary and beside the paper; SVG; JSON. Every "
+        "figure also saves itself as SVG: the camera above it.",
     )
 
 

@@ -20,6 +20,7 @@ from pages.ui.throughput.shown_measurement import ShownMeasurement
 from pages.ui.widgets import set_values
 from vocabtrim_core.figures import measurements
 from vocabtrim_core.figures import throughput as figures
+from vocabtrim_core.serving.drafted_tokens import best_steps
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.payoff import unpaid
 from vocabtrim_core.serving.summary import drafts_nothing
@@ -67,6 +68,7 @@ def _headline(item: ShownMeasurement, comparison: Comparison) -> None:
                 else fastest_verdict(measurement, comparison.concurrency)
             )
             more.append(precision(measurement, draft.label, comparison.concurrency))
+            more += best_steps(measurement, comparison.concurrency)
             if sentence := unpaid(measurement, comparison.concurrency):
                 first, more = sentence, [first, *more]
             st.markdown(f"### {plain(first)}")

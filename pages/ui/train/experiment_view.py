@@ -10,19 +10,28 @@ from pages.ui import jobpanel, plots
 from pages.ui.format import MEASURED, percent, plain
 from pages.ui.router import go_to
 from pages.ui.tables import table
-from pages.ui.train import cost_view
+from pages.ui.train import cost_view, experiment_cost
 from pages.ui.widgets import persisted
 from vocabtrim_core.corpora.demo import chat
 from vocabtrim_core.corpora.uploads import list_uploads
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.experiment.outcome import outcome
-from vocabtrim_core.experiment.plan import BEST, ENGINES, FULL, STAGES, TITLES, ExperimentPlan
+from vocabtrim_core.experiment.plan import (
+    BEST,
+    DRAFT_STEPS,
+    ENGINES,
+    FULL,
+    STAGES,
+    TITLES,
+    ExperimentPlan,
+)
 from vocabtrim_core.experiment.record import Experiment, list_experiments
 from vocabtrim_core.fields.codec import to_argv
 from vocabtrim_core.figures import throughput as figures
 from vocabtrim_core.jobs.progress import duration
 from vocabtrim_core.programs import ENGINE, configured
 from vocabtrim_core.serving import measurement as measurements
+from vocabtrim_core.wording import expected, signed
 
 WHAT = (
     "From prompts to measured tokens per second, in one go: the target answers the prompts, its "
@@ -40,11 +49,13 @@ def panel() -> list[str]:
     with left:
         plan = _form()
         argv = ["experiment", *to_argv(plan)]
+        fits = experiment_cost.panel(plan, argv)
         jobpanel.start_button(
             "Run the experiment",
             argv,
             f"Experiment: {plan.target} on {plan.engine}",
             resources=cost_view.resources(),
+            possible=fits,
             type="primary",
             key="experiment_start",
             icon=":material/science:",
@@ -100,8 +111,23 @@ def _form() -> ExperimentPlan:
         help="V is the full vocabulary, k* the optimum for the target's own answers; type a number "
         "for another size.",
     )
+    steps = st.pills(
+        "Tokens drafted in a cycle",
+        range(1, 6),
+        selection_mode="multi",
+        default=list(DRAFT_STEPS),
+        **persisted("experiment_steps"),
+        help="The draft of k* is measured with each number, and its fastest is said; all sizes are "
+        "compared at the highest.",
+    )
     return ExperimentPlan(
-        target.strip(), str(engine), program, prompts, unseen, tuple(map(str, sizes))
+        target.strip(),
+        str(engine),
+        program,
+        prompts,
+        unseen,
+        tuple(map(str, sizes)),
+        draft_steps=tuple(sorted(steps)) or DRAFT_STEPS,
     )
 
 
@@ -146,7 +172,7 @@ def _outcome(experiment: Experiment) -> None:
 
 
 def _measured(result: dict[str, Any]) -> None:
-    for sentence in (*result["unpaid"], *result["verdicts"]):
+    for sentence in (*result["unpaid"], *result["verdicts"], *result["best_steps"]):
         st.markdown(f"**{plain(sentence)}**")
     try:
         measurement = measurements.find(result["measurement"])
@@ -166,6 +192,7 @@ def _measured(result: dict[str, Any]) -> None:
             "±": ("%.1f", "Half of the 95% interval over runs."),
         },
     )
+    _beside_forecast(result["forecasts"])
     st.caption(f"{plain(' '.join(result['notes']))} {MEASURED}")
     go_to(
         "throughput",
@@ -173,6 +200,30 @@ def _measured(result: dict[str, Any]) -> None:
         query={"measured": result["measurement"]},
         icon=":material/speed:",
         key="experiment_open",
+    )
+
+
+def _beside_forecast(forecasts: list[dict[str, Any]]) -> None:
+    told = [row for row in forecasts if row["forecast"]]
+    if not told:
+        return
+    inside = sum(bool(row["inside"]) for row in told)
+    st.markdown(
+        f"**{inside} of {len(told)} gains over V lie in the 90% band of the forecast** made "
+        "without them, from the draft of V, the device and the coverage."
+    )
+    table(
+        [
+            {
+                "Draft": row["label"],
+                "Over V, measured": signed(row["measured"]),
+                "Forecast, 90% band": expected(*row["forecast"].values()),
+                "": "inside" if row["inside"] else "outside",
+            }
+            for row in told
+        ],
+        "Measured gain of each trimmed draft over V beside its forecast",
+        {},
     )
 
 

@@ -16,6 +16,7 @@ from vocabtrim_core.corpora.batches import Block, Shard
 from vocabtrim_core.corpora.decoders.arrow import batch_from_arrow
 from vocabtrim_core.corpora.readers.table_files import (
     PART_BATCHES,
+    columns_to_read,
     readable_as,
     rows_in_batch,
     unpacked,
@@ -100,9 +101,8 @@ def arrow_blocks(path: Path, name: str, shard: Shard, mapping: ColumnMapping) ->
     row, left, count = 1, shard.rows or 0, 0
     with _arrow(path) as batches:
         for record_batch in batches:
-            batch = record_batch.select(mapping.columns_of(record_batch.schema.names)).slice(
-                0, left
-            )
+            columns = columns_to_read(mapping, record_batch.schema.names, path)
+            batch = record_batch.select(columns).slice(0, left)
             step = rows_in_batch(len(batch), batch.nbytes)
             for start in range(0, len(batch), step):
                 piece = batch.slice(start, step)

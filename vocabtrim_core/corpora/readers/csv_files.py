@@ -28,8 +28,11 @@ from vocabtrim_core.corpora.compression import (
 from vocabtrim_core.corpora.decoders.arrow import batch_from_arrow
 from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.readers.json_rows import PART_BLOCKS
+from vocabtrim_core.corpora.readers.table_files import columns_to_read
 from vocabtrim_core.corpora.schema import ColumnMapping
 from vocabtrim_core.errors import InputError
+
+TOLD = {",": "a comma", ";": "a semicolon", "\t": "a tab"}  # the delimiters
 
 
 def csv_head(path: Path, rows: int) -> list[dict[str, Any]]:
@@ -97,7 +100,7 @@ def _csv_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Record batches of about 8 MB with every column (or every mapped one) as text."""
     names, delimiter = _csv_header(path)
-    names_read = [] if mapping is None else list(mapping.columns_of(names))
+    names_read = [] if mapping is None else columns_to_read(mapping, names, path)
     row, stat = 0, path.stat()
     require_closed_quotes = functools.partial(
         _require_closed_quotes, path, delimiter, stat.st_size, stat.st_mtime_ns
@@ -127,17 +130,26 @@ def _csv_batches(
         where = f"after row {row}"
         if match := re.search(r"Row #(\d+): (.*)", reason):  # the header is the first
             where, reason = f"row {int(match[1]) - 1}", match[2]
-        raise InputError(f"{label_of(path)}, {where}: not CSV ({reason}).") from None
+        sentence = f"{label_of(path)}, {where}: not CSV ({reason})"
+        if reason.startswith("Expected"):
+            sentence += (
+                "; give every row as many values as the first line names columns, and write a "
+                f"value with {TOLD[delimiter]} in it in quotes, without a blank before them"
+            )
+        raise InputError(f"{sentence}.") from None
     except OSError as error:
         raise InputError(f"{damage(path, error)}, after line {whole_lines(path)}.") from None
 
 
 def _csv_header(path: Path) -> tuple[list[str], str]:
-    """(column names, delimiter): the one of , ; tab that the first line has most of."""
+    """(column names, delimiter): the one of , ; tab that cuts the first line most often."""
     text = peek(path, 2**16).decode("utf-8-sig", errors="ignore")
-    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
-    delimiter = max(",;\t", key=first.count)
-    return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), []), delimiter
+    names = {
+        delimiter: next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+        for delimiter in TOLD
+    }
+    delimiter = max(names, key=lambda delimiter: len(names[delimiter]))
+    return names[delimiter], delimiter
 
 
 @functools.lru_cache(maxsize=256)

@@ -15,6 +15,7 @@ from vocabtrim_core.corpora.skips import NOT_OBJECT, TOO_DEEP
 from vocabtrim_core.errors import InputError
 
 LONGEST_LINE = 256 * 2**20
+BYTE_ORDER_MARK = "\ufeff"  # not seen in an editor
 PART_BLOCKS = 4  # blocks per part where a shard is a whole file: about 32 MB
 Rows = list[tuple[int, dict[str, Any] | str]]  # number, row or why it is unusable
 
@@ -70,7 +71,10 @@ def _parse_strange(line: bytes, where: str) -> Any:
         advice = "correct the line or take it out."
         if error.msg == "Extra data" and error.doc[error.pos] in "{[":
             message = "a second value on the line"
-            advice = "write one object per line, or name the file .json."
+            advice = "write one object per line, for example with `jq -c .`."
+        elif error.doc[error.pos : error.pos + 1] == BYTE_ORDER_MARK:
+            message = "a byte order mark (U+FEFF), as where files were joined"
+            advice = "take the mark out, for example with `sed 's/\\xef\\xbb\\xbf//g'`."
         raise InputError(f"{where}, column {error.colno}: not JSON ({message}); {advice}") from None
     except RecursionError:
         raise UnusableError(TOO_DEEP) from None

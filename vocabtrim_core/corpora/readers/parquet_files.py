@@ -14,6 +14,7 @@ from vocabtrim_core.corpora.batches import Block, Shard
 from vocabtrim_core.corpora.decoders.arrow import batch_from_arrow
 from vocabtrim_core.corpora.readers.table_files import (
     PART_BATCHES,
+    columns_to_read,
     readable_as,
     rows_in_batch,
     unpacked,
@@ -101,7 +102,7 @@ def parquet_blocks(path: Path, name: str, shard: Shard, mapping: ColumnMapping) 
     """
     with _parquet(path) as source:
         names = source.schema_arrow.names
-        columns = list(mapping.columns_of(names))
+        columns = columns_to_read(mapping, names, path)
         row, left = shard.first_row, shard.rows or 0
         size = _batch_rows(source, shard, columns)
         batches = source.iter_batches(

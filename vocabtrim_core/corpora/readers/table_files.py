@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from vocabtrim_core.corpora.compression import CHUNK, CODECS, is_compressed, ope
 from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.fingerprint import scan
 from vocabtrim_core.corpora.readers.json_rows import PART_BLOCKS
+from vocabtrim_core.corpora.schema import ColumnMapping
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace.files import write_atomic
 
@@ -40,6 +41,29 @@ def readable_as(kind: str, path: Path) -> Generator[None]:
         raise InputError(
             f"{label_of(path)} cannot be read as {kind} ({reason}); write it again."
         ) from None
+
+
+def columns_to_read(mapping: ColumnMapping, names: Sequence[str], path: Path) -> list[str]:
+    """The columns of a table that a mapping reads.
+
+    Args:
+        mapping: Columns to read.
+        names: The columns of the table.
+        path: Its file.
+
+    Returns:
+        The columns, without repeats.
+
+    Raises:
+        InputError: The table has several columns of such a name.
+    """
+    columns = list(mapping.columns_of(names))
+    if twins := [name for name in columns if names.count(name) > 1]:
+        raise InputError(
+            f"{label_of(path)} has {names.count(twins[0])} columns called {twins[0]}; give each a "
+            "name of its own."
+        )
+    return columns
 
 
 def rows_in_batch(rows: int, size: int) -> int:

@@ -227,7 +227,7 @@ def _labelled(
         piece = replace(piece, drafted=True)
         notes = (f"{name} tells no acceptance length; that of k = {size:,} is not known.",)
     if size is None and not piece.draft:  # drafts without names are taken as different ones
-        piece = replace(piece, draft=label or name)
+        piece = replace(piece, draft=label or ("" if hints.pool else name))
     return LabelledPiece(piece, size, label, origin), notes
 
 
