@@ -1,8 +1,10 @@
 """Kinds of draft heads: weights, bytes of a cycle and memory, counted by hand from configs."""
 
 import json
+from argparse import ArgumentParser
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from vocabtrim_core.draft_config import (
@@ -16,10 +18,16 @@ from vocabtrim_core.draft_kinds import KINDS, TRIMMED
 from vocabtrim_core.draft_kinds.precision import WeightBytes
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.exports.bundle import export
+from vocabtrim_core.exports.exporter import ExportContext
 from vocabtrim_core.fields.leaf import Leaf, ReadContext
+from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.devices import device
+from vocabtrim_core.forecast.inputs import Acceptance
+from vocabtrim_core.forecast.other_kinds import of_kind
 from vocabtrim_core.forecast.roofline import roofline
 from vocabtrim_core.selection_spec.draft_kind import DRAFT
+from vocabtrim_core.vocabulary import DraftVocabulary
 
 V, K, DEPTH = 600, 100, 5
 H, WIDTH, Q, KV, D = 64, 96, 4, 2, 16  # hidden, feed-forward, heads of queries, of keys, width
@@ -276,6 +284,61 @@ def test_shapes_stored_before_there_were_kinds_are_eagle3():
     again = architecture_from_config({"format": "vocabtrim-architecture-1", "draft": old}, "old")
     assert again == PRESETS["llama-3.1-8b"]
     assert again.kind == "eagle3"
+
+
+def parsed(*words):
+    parser = ArgumentParser()
+    DRAFT.add(parser, Leaf(), None, False)
+    return DRAFT.from_argv(Leaf(), parser.parse_args(words), ReadContext(V))
+
+
+def test_options_of_a_command_line(tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({**TARGET, "num_nextn_predict_layers": 1}))
+    shape = parsed(
+        *("--draft-config", str(config), "--draft-kind", "mtp"),
+        *("--weight-bytes", "0.56", "1", "2"),
+    )
+    assert (shape.kind, shape.weight_bytes) == ("mtp", WeightBytes(0.56, 1, 2))
+    assert parsed("--draft-config", str(config)).kind == "eagle3"
+    of_preset = parsed("--draft", "qwen3.8-27b-mtp", "--weight-bytes", "0.5", "2", "2")
+    assert (of_preset.kind, of_preset.part_bytes.target) == ("mtp", 0.5)
+    with pytest.raises(InputError, match=r"give that file, or a preset of that kind"):
+        parsed("--draft", "qwen3.8-27b-mtp", "--draft-kind", "mtp")
+    with pytest.raises(InputError, match="--weight-bytes is of a draft"):
+        parsed("--weight-bytes", "1", "2", "2")
+
+
+def test_an_export_has_no_config_of_another_models_shapes(tmp_path):
+    vocabulary = DraftVocabulary(range(50), V)
+    other = with_vocab_size(PRESETS["llama-3.1-8b"], V)
+    manifest = export(
+        vocabulary, ["specforge"], tmp_path / "other", ExportContext(architecture=other)
+    )
+    assert not (tmp_path / "other" / "specforge" / "config.json").exists()
+    assert any("no draft architecture was given" in note for note in manifest.notes)
+    own = replace(other, name="own")
+    export(vocabulary, ["specforge"], tmp_path / "own", ExportContext(architecture=own))
+    assert (tmp_path / "own" / "specforge" / "config.json").exists()
+
+
+def test_an_export_says_the_kind_and_the_memory_of_the_copy(tmp_path):
+    vocabulary = DraftVocabulary(range(50), V)
+    shape = draft("mtp")
+    manifest = export(vocabulary, ["ids"], tmp_path / "mtp", ExportContext(architecture=shape))
+    assert manifest.choice["draft_kind"] == "mtp"
+    assert manifest.choice["copied_bytes"] == 2 * H * 50
+    text = " ".join((tmp_path / "mtp" / "README.txt").read_text().split())
+    assert "Each of the K drafted tokens is a pass" in text
+    assert "copy of the target's rows" in text
+
+
+def test_a_forecast_says_what_was_fitted_on_eagle3_alone():
+    model = AcceptanceModel(np.linspace(0.1, 1, V), np.linspace(1.1, 4, V), 3, 2.5)
+    told = Acceptance(model, "text", "held out", ("one",))
+    assert of_kind(told, "eagle3") is told
+    assert "fitted on EAGLE-3 drafts alone" in of_kind(told, "mtp").assumed[-1]
+    assert "drafted in parallel" in of_kind(told, "dflash").assumed[-1]
 
 
 def test_shapes_of_another_model_are_named_as_such():

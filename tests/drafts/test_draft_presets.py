@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from helpers.preset_table import CONFIGS, row_of
 
-from tests.helpers.preset_table import CONFIGS, row_of
 from vocabtrim_core.draft_config import preset_of
 from vocabtrim_core.draft_kinds import KINDS
 from vocabtrim_core.draft_presets import PRESETS, PUBLISHED

@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from helpers.preset_table import CONFIGS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.preset_table import CONFIGS
 from vocabtrim_core.draft_config import (
     architecture_from_config,
     fitted,

@@ -111,33 +111,48 @@ def _optimize_text(result: Result) -> str:
 
 
 def _drafts(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.draft_presets import PRESETS
+    from vocabtrim_core.draft_kinds import KINDS
+    from vocabtrim_core.draft_presets import PRESETS, PUBLISHED, Published
 
     return {
         "drafts": [
             {
                 **asdict(draft),
+                **PUBLISHED.get(draft.name, Published("the target's config.json"))._asdict(),
                 "flops": draft.flops(draft.vocab_size),
                 "head_share": 2
                 * draft.row_weights
                 * draft.vocab_size
                 / draft.flops(draft.vocab_size),
             }
-            for draft in PRESETS.values()
+            for draft in sorted(PRESETS.values(), key=lambda draft: list(KINDS).index(draft.kind))
         ]
     }
 
 
 def _drafts_text(result: Result) -> str:
-    head = ("draft", "V", "hidden", "feed-forward", "MFLOPs per step", "LM head share")
+    head = (
+        "draft",
+        "kind",
+        "V",
+        "published k",
+        "hidden",
+        "feed-forward",
+        "MFLOPs per token",
+        "LM head share",
+        "shapes from",
+    )
     rows = (
         (
             draft["name"],
+            draft["kind"],
             draft["vocab_size"],
+            draft["draft_vocab_size"] or "",
             draft["hidden_size"],
             draft["intermediate_size"],
             round(draft["flops"] / 1e6, 1),
             f"{draft['head_share']:.1%}",
+            draft["source"],
         )
         for draft in result["drafts"]
     )

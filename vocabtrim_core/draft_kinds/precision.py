@@ -68,8 +68,8 @@ def stated_bytes(config: ModelConfig) -> WeightBytes | None:
     if not isinstance(stated, Mapping):
         return None
     body = _body(stated, config.where)
-    kept = [str(name) for field in LEFT_OUT for name in stated.get(field) or ()]
-    as_it_is = any(part in name for name in kept for part in OF_MTP)
+    unquantised = [str(name) for field in LEFT_OUT for name in stated.get(field) or ()]
+    as_it_is = any(part in name for name in unquantised for part in OF_MTP)
     return WeightBytes(body, PLAIN if as_it_is else body, body if stated.get("lm_head") else PLAIN)
 
 
