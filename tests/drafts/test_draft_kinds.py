@@ -22,10 +22,12 @@ from vocabtrim_core.exports.bundle import export
 from vocabtrim_core.exports.exporter import ExportContext
 from vocabtrim_core.fields.leaf import Leaf, ReadContext
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
-from vocabtrim_core.forecast.devices import device
+from vocabtrim_core.forecast.cycle_times import cycle_times
+from vocabtrim_core.forecast.devices import HARDWARE, device
 from vocabtrim_core.forecast.inputs import Acceptance
 from vocabtrim_core.forecast.other_kinds import of_kind
 from vocabtrim_core.forecast.roofline import roofline
+from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.selection_spec.draft_kind import DRAFT
 from vocabtrim_core.vocabulary import DraftVocabulary
 
@@ -346,3 +348,24 @@ def test_shapes_of_another_model_are_named_as_such():
     assert not borrowed(llama)
     assert "stand in for those of a model with V = 600" in borrowed(with_vocab_size(llama, 600))
     assert not borrowed(replace(with_vocab_size(llama, 600), name="own"))
+
+
+# Public runs of an MTP head, H = 2,560, three drafted tokens, GB10: rows, bandwidth in GB/s
+# as stated beside them (products of one row; the whole device), ms a cycle at V and at k.
+@pytest.mark.parametrize(
+    ("k", "stated", "full_ms", "trimmed_ms"),
+    [
+        (32_768, 168.5, 106.2, 86.3),
+        (65_536, 241, 76.9, 63.9),
+        (65_536, 241, 155.7, 146.2),  # eight streams
+    ],
+)
+def test_public_cycle_times_within_two_points(monkeypatch, k, stated, full_ms, trimmed_ms):
+    measured = replace(device("gb10"), bandwidth=stated * 1e9, effective=(1, 1))
+    monkeypatch.setitem(HARDWARE, "gb10", measured)
+    shape = DraftArchitecture("flash", 2560, 512, 16, 2, 256, 248_320, kind="mtp")
+    settings = ForecastSettings(hardware="gb10", cycles=((248_320, full_ms / 1e3),), depth=3)
+    cycles = cycle_times(settings, shape)
+    for model in cycles.ends:
+        predicted = 1e3 * float(model.cycle_s(k)) / full_ms
+        assert abs(predicted - trimmed_ms / full_ms) < 0.02
