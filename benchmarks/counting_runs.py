@@ -111,7 +111,7 @@ def ours(run: Run, path: Path) -> Counting:
     from vocabtrim_core.corpora import open_corpus
     from vocabtrim_core.counting import memory
     from vocabtrim_core.counting.count import count
-    from vocabtrim_core.counting.engines import ENGINES, Encoded, Reference, make_engine
+    from vocabtrim_core.counting.engines import ENGINES, Encoded, Reference, engines
     from vocabtrim_core.templates.resolve import resolve_template
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
@@ -119,9 +119,9 @@ def ours(run: Run, path: Path) -> Counting:
     tokenizer = load_tokenizer(path.parent / run.tokenizer if run.tokenizer else TOKENIZER)
     template = resolve_template(tokenizer)
     names = [run.engine] if run.engine else list(ENGINES)
-    loaded = [make_engine(tokenizer, names)]
+    loaded = [next(engines(tokenizer, names))]
     if not loaded[0].parallel:
-        loaded += [make_engine(tokenizer, names) for _ in range(run.threads - 1)]
+        loaded += [next(engines(tokenizer, names)) for _ in range(run.threads - 1)]
     for engine in loaded:
         engine.encode(texts_of(["warm"]))
     kind, supply, asked = type(loaded[0]), deque(loaded), []

@@ -2,11 +2,14 @@
 
     python -m benchmarks.experiment [--home DIR] [--name NAME] [--also ENGINE [--program NAME]]
                                     [OPTIONS OF `experiment`]
+    python -m benchmarks.experiment --against-forecast
 
 In an empty workspace, unless --home names one, where a stopped experiment goes on. Writes
 benchmarks/results/experiment_<NAME>.json and .md; NAME is the engine, unless it is given. The JSON
 holds the measurement, run by run and prompt by prompt. With --also the same drafts are measured on
 a second engine, with a results file of its own; --program names it, as `engine --add` stored it.
+With --against-forecast nothing is run: the trimmed drafts of all results files are held against the
+forecast made without them, in benchmarks/results/forecast_experiments.json and .md.
 """
 
 from __future__ import annotations
@@ -22,13 +25,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import write_report
+from benchmarks.report import RESULTS, write_report
 from vocabtrim_core.cli.experiment import forecast_text, over, rate
-from vocabtrim_core.experiment.outcome import SAID, outcome
+from vocabtrim_core.draft_presets import PRESETS
+from vocabtrim_core.drafts.bundled_target import ARCHITECTURE
+from vocabtrim_core.experiment.against_forecast import pairs
+from vocabtrim_core.experiment.outcome import SAID, outcome, shown_forecast
 from vocabtrim_core.experiment.plan import MEASURE, argv_of
 from vocabtrim_core.experiment.record import FinishedStage, load
 from vocabtrim_core.forecast.band import Z
+from vocabtrim_core.forecast.evidence_check import Checked, check, score
 from vocabtrim_core.machine import cores
+from vocabtrim_core.serving.measurement import decode
 from vocabtrim_core.serving.statistics import RatioInterval
 from vocabtrim_core.serving.verdict import gain
 from vocabtrim_core.wording import between, signed
@@ -147,7 +155,46 @@ def report(home: str, result: dict[str, Any], name: str) -> None:
         rows(result),
         note,
         measurement=raw,
+        coverage={
+            str(draft["k"]): draft["coverage_held_out"] or draft["coverage"]
+            for draft in result["drafts"]
+            if draft["coverage"] is not None
+        },
     )
+
+
+def coverage_in(raw: dict[str, Any]) -> dict[int, float]:
+    """k -> share of text that its tokens cover, in a results file; in sample in the first ones."""
+    if "coverage" in raw:
+        return {int(k): share for k, share in raw["coverage"].items()}
+    column = "coverage, in sample"
+    told = {row["draft"]: row[column] for row in raw["rows"] if row.get(column)}
+    return {
+        int(size.replace(",", "")): float(share.rstrip("%")) / 100 for size, share in told.items()
+    }
+
+
+def hold_against_forecast() -> None:
+    """Write every trimmed draft of the results files beside the forecast made without it."""
+    rows: list[dict[str, object]] = []
+    checked: list[Checked] = []
+    for path in sorted(RESULTS.glob("experiment_*.json")):
+        raw = json.loads(path.read_text("utf-8"))
+        measurement = decode(json.dumps(raw["measurement"]).encode(), path.name)
+        pairs_here = pairs(measurement, PRESETS[ARCHITECTURE].hidden_size, coverage_in(raw))
+        pairs_checked = [check(pair) for pair in pairs_here]
+        shown = against_forecast([shown_forecast(pair) for pair in pairs_checked])
+        rows += [{"results": path.stem, **row} for row in shown]
+        checked += pairs_checked
+    total = score(checked)
+    if total is None:
+        raise SystemExit("No results file holds a trimmed draft beside one of V.")
+    note = (
+        f"{total.inside} of {total.pairs} measured gains over V lie in the 90 % band of the "
+        f"forecast made without them; the expected gain is off by {100 * total.median_error:.1f} "
+        f"points in the median, and the band is {100 * total.median_width:.1f} points wide."
+    )
+    write_report("forecast_experiments", "Measured drafts beside the forecast", rows, note)
 
 
 def main() -> None:
@@ -157,7 +204,11 @@ def main() -> None:
     parser.add_argument("--name", default="")
     parser.add_argument("--also", default="", metavar="ENGINE")
     parser.add_argument("--program", default="", metavar="NAME")
+    parser.add_argument("--against-forecast", action="store_true")
     arguments, options = parser.parse_known_args()
+    if arguments.against_forecast:
+        hold_against_forecast()
+        return
     with tempfile.TemporaryDirectory() as scratch:
         home = arguments.home or scratch
         result = command(home, "experiment", *options)

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,18 +26,18 @@ from benchmarks.report import write_report
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import with_vocab_size
 from vocabtrim_core.draft_presets import PRESETS
-from vocabtrim_core.forecast.acceptance import ceiling
-from vocabtrim_core.forecast.decision import Served, decide
+from vocabtrim_core.forecast.ceiling import ceiling
+from vocabtrim_core.forecast.decision import TrafficForecast, decide
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.inputs import acceptance_on, served_text
 from vocabtrim_core.forecast.roofline import roofline
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
+from vocabtrim_core.generalization.held_out import held_out_coverage, optimism
+from vocabtrim_core.generalization.intervals import coverage_interval
 from vocabtrim_core.generalization.missing import missing
 from vocabtrim_core.generalization.stability import stability
-from vocabtrim_core.generalization.uncertainty import coverage_interval, held_out_coverage, optimism
 from vocabtrim_core.selection.covering import covering_vocabulary
 from vocabtrim_core.selection.selection import Rules, apply_rules, mix
 from vocabtrim_core.tradeoff import TradeOff
@@ -117,7 +118,7 @@ def timings(corpora: Corpora, repeats: int) -> list[dict[str, object]]:
     found = acceptance_on(served_text(curve, sets[0], responses=responses), settings)
     acceptance = found.model
     cycles = roofline(LLAMA, HARDWARE["a100-80g"], 3)
-    wide = with_vocab_size(LLAMA, 151_936)
+    wide = replace(LLAMA, vocab_size=151_936)
     rng = np.random.default_rng(1)
     zipf = 1e7 / np.arange(1, 151_937) ** 1.2
     eight = [
@@ -138,7 +139,7 @@ def timings(corpora: Corpora, repeats: int) -> list[dict[str, object]]:
             responses.batches(), curve.ranks()
         ),
         "forecast for all k, once the ceiling is known": lambda: (
-            decide(tradeoff, [Served("", "", forecast(acceptance, cycles))]).equivalent
+            decide(tradeoff, [TrafficForecast("", "", forecast(acceptance, cycles))]).equivalent
         ),
         f"k* of 200 random halves, {tokens}": lambda: stability(
             responses, tradeoff, sizes=[], draws=200

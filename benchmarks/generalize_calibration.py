@@ -29,16 +29,11 @@ from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counting.shard_counts import ShardCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_presets import PRESETS
+from vocabtrim_core.generalization.domains import coverage_by_domain, held_out_by_domain
+from vocabtrim_core.generalization.held_out import held_out_coverage
+from vocabtrim_core.generalization.intervals import CoverageInterval, coverage_interval
 from vocabtrim_core.generalization.stability import stability
-from vocabtrim_core.generalization.uncertainty import (
-    CoverageInterval,
-    coverage_by_domain,
-    coverage_interval,
-    held_out_by_domain,
-    held_out_coverage,
-    unseen_mass,
-)
-from vocabtrim_core.generalization.unseen import unseen
+from vocabtrim_core.generalization.unseen import unseen, unseen_mass
 from vocabtrim_core.tradeoff import TradeOff
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

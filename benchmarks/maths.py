@@ -12,12 +12,12 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from benchmarks.report import write_report
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import with_vocab_size
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.tradeoff import TradeOff
 
@@ -36,7 +36,7 @@ def rows(vocab_size: int, repeats: int) -> list[dict[str, object]]:
     """One row per operation at this V."""
     rng = np.random.default_rng(0)
     counts = rng.permutation(np.floor(1e7 / np.arange(1, vocab_size + 1) ** 1.2).astype(np.int64))
-    architecture = with_vocab_size(PRESETS["llama-3.1-8b"], vocab_size)
+    architecture = replace(PRESETS["llama-3.1-8b"], vocab_size=vocab_size)
     curve = CoverageCurve.of(counts)
     tradeoff = TradeOff(curve, architecture, alpha=0.5, floor=0.9)
     vocabulary = curve.vocabulary(min(32_000, vocab_size))

@@ -53,6 +53,7 @@ def cards(lines, tradeoffs) -> None:
 
 
 def story(sets) -> None:
+    """Draw what the counted sets choose: where each has its optimum, and what it gains."""
     settings = state.defaults(sets[0].counts.vocab_size)
     tradeoffs = {
         stored.counts.name: state.tradeoff_of(settings, state.curve_of(stored)) for stored in sets

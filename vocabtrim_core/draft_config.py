@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from vocabtrim_core.draft_cost import DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.draft_kinds import KINDS
 from vocabtrim_core.draft_kinds.precision import stated_bytes
 from vocabtrim_core.draft_kinds.recognise import chosen_kind, kind_of_draft
@@ -198,7 +198,7 @@ def fitted(architecture: DraftArchitecture, vocab_size: int) -> tuple[DraftArchi
     """
     if architecture.vocab_size == vocab_size:
         return architecture, ""
-    return with_vocab_size(architecture, vocab_size), (
+    return replace(architecture, vocab_size=vocab_size), (
         f"{architecture.name} has V = {architecture.vocab_size:,}; its shapes are used here with "
         f"the counted tokenizer's {vocab_size:,}."
     )

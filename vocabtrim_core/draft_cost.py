@@ -5,7 +5,7 @@ What differs between kinds of draft heads is in `draft_kinds`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from vocabtrim_core.draft_kinds import EAGLE3, KINDS, HeadKind, find_kind
@@ -439,16 +439,3 @@ def distinct_experts(count: int, chosen: int, rows: int) -> float:
         `chosen` for one token, towards `count` for many.
     """
     return count * (1 - (1 - chosen / count) ** rows)
-
-
-def with_vocab_size(architecture: DraftArchitecture, vocab_size: int) -> DraftArchitecture:
-    """The same shapes with another V.
-
-    Args:
-        architecture: The shapes of a draft.
-        vocab_size: V.
-
-    Returns:
-        The shapes with that V.
-    """
-    return replace(architecture, vocab_size=vocab_size)

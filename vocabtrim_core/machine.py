@@ -43,13 +43,12 @@ def free_memory() -> int:
     return free
 
 
-def require_memory(needed: int, purpose: str, remedy: str = "close other programs") -> None:
+def require_memory(needed: int, purpose: str) -> None:
     """Check that there is enough free memory, before the system ends a process for lack of it.
 
     Args:
         needed: Bytes that will be allocated.
         purpose: What they are for, such as "capturing features".
-        remedy: What to do where they are not there.
 
     Raises:
         InputError: Fewer are free.
@@ -60,5 +59,5 @@ def require_memory(needed: int, purpose: str, remedy: str = "close other program
     if free < needed:
         raise InputError(
             f"There is too little memory for {purpose}: about {format_bytes(needed)} are needed "
-            f"and {format_bytes(free)} are free; {remedy}."
+            f"and {format_bytes(free)} are free; close other programs."
         )

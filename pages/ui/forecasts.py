@@ -14,7 +14,7 @@ from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.cycle_times import cycle_times
-from vocabtrim_core.forecast.decision import Decision, Served, decide, worst_served
+from vocabtrim_core.forecast.decision import Decision, TrafficForecast, decide, worst_served
 from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.forecast.inputs import (
     IN_SAMPLE,
@@ -94,13 +94,13 @@ def forecast_of(
     """
     cycles = cycles or cycle_times(settings, tradeoff.architecture)
     acceptances: list[Acceptance] = []
-    texts: list[Served] = []
+    texts: list[TrafficForecast] = []
     for text in served:
         acceptance = acceptance_of(stored.key, text, settings, tradeoff.curve)
         names = (stored.key, text.key, settings)
         predicted = _forecast(names, cycles, baseline_k, acceptance)
         acceptances.append(acceptance)
-        texts.append(Served(acceptance.served, acceptance.basis, predicted))
+        texts.append(TrafficForecast(acceptance.served, acceptance.basis, predicted))
     worst = worst_served(tradeoff, texts, chosen_k)
     names = [text.name for text in texts]
     acceptance = of_several(acceptances[texts.index(worst)], names)
@@ -164,7 +164,7 @@ def decision_of(
     Returns:
         The decision.
     """
-    text = Served(acceptance.served, acceptance.basis, predicted)
+    text = TrafficForecast(acceptance.served, acceptance.basis, predicted)
     stability = k_range_of(stored, tradeoff)
     return decide(tradeoff, [text], chosen_k=chosen_k, stability=stability)
 

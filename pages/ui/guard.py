@@ -38,6 +38,7 @@ class HostGuard:
         HostGuard.in_front = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request or open one websocket; see the ASGI specification."""
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         named: dict[bytes, list[bytes]] = {b"host": [], b"origin": []}

@@ -17,8 +17,8 @@ from pages.ui.session import session
 from pages.ui.widgets import value_of
 from vocabtrim_core.counting.shard_counts import load_shards
 from vocabtrim_core.counts_store import StoredCounts
+from vocabtrim_core.generalization.intervals import CoverageInterval, coverage_interval
 from vocabtrim_core.generalization.stability import HeldOutCoverage, held_out_of
-from vocabtrim_core.generalization.uncertainty import CoverageInterval, coverage_interval
 from vocabtrim_core.report.data import ReportData, report_data
 from vocabtrim_core.report.forecast import comparisons, worst_acceptance
 from vocabtrim_core.report.inputs import ReportInputs

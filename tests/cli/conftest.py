@@ -5,8 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
+from helpers.real_data import load_once
 
 from vocabtrim_core.cli import main
+from vocabtrim_core.tokenizers import tokenizer as tokenizers
+
+
+@pytest.fixture(autouse=True)
+def _tokenizers_are_loaded_once(monkeypatch):
+    monkeypatch.setattr(tokenizers, "load_tokenizer", load_once)
 
 
 @pytest.fixture

@@ -224,6 +224,8 @@ def test_servers_by_url(models, run, monkeypatch, tmp_path) -> None:
             f"base={base.url}",
             "--url",
             f"100={drafted.url}",
+            "--engine",
+            "sglang",
             "--header",
             "X-Team=MY_TOKEN",
             "--prompts",

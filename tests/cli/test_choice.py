@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vocabtrim_core.draft_cost import DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.settings import ForecastSettings
@@ -25,7 +25,7 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 
 SIZE = 400
 TINY = DraftArchitecture("tiny", 64, 128, 4, 2, 16, SIZE, rope_theta=12345.5)
-PRESET = replace(with_vocab_size(PRESETS["qwen3-8b"], SIZE), fusion_per_step=False)
+PRESET = replace(PRESETS["qwen3-8b"], vocab_size=SIZE, fusion_per_step=False)
 
 
 @pytest.fixture(scope="module")

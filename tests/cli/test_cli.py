@@ -1,6 +1,5 @@
 """The command line end to end: one JSON object, numbers as numbers, one sentence for bad input."""
 
-import functools
 import gzip
 import json
 import os
@@ -13,17 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zstandard
-from helpers.real_data import OWN, messages, shared_corpus
+from helpers.real_data import OWN, load_once, messages, new_home, shared_corpus
 from helpers.tokenizer_makers import byte_level, write_folder
 
-from vocabtrim_core import workspace
 from vocabtrim_core.cli import COMMANDS, main
 from vocabtrim_core.cli.command import Command, table
 from vocabtrim_core.cli.run import run
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import list_counts
 from vocabtrim_core.errors import Cancelled
-from vocabtrim_core.tokenizers import tokenizer as tokenizers
 
 V = 128_256
 MODULE = [sys.executable, "-m", "vocabtrim_core"]
@@ -34,16 +31,10 @@ def process(line, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True, **options)
 
 
-load_once = functools.cache(tokenizers.load_tokenizer)  # every command loads its own otherwise
-
-
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """A fresh workspace, but the converted tokenizers of the run's common one."""
-    common = workspace.folder("tokenizers")
-    monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
-    (workspace.home() / "tokenizers").symlink_to(common)
-    monkeypatch.setattr(tokenizers, "load_tokenizer", load_once)
+    monkeypatch.setenv("VOCABTRIM_HOME", str(new_home(tmp_path / "home")))
     monkeypatch.chdir(tmp_path)
 
 

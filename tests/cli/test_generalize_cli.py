@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.real_data import load_once
 from helpers.tokenizer_makers import byte_level, write_folder
 
 from vocabtrim_core.counting.response_files import find_responses
@@ -15,11 +15,9 @@ from vocabtrim_core.counting.shard_counts import ShardCounts, save_shards
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.forecast.paper import FULL_K
-from vocabtrim_core.tokenizers import tokenizer as tokenizers
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 SPECIALS = ["<|im_start|>", "<|im_end|>", "<tool_call>"]
-load_once = functools.cache(tokenizers.load_tokenizer)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +44,6 @@ def draft(tmp_path_factory, tokenizer):
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(tokenizers, "load_tokenizer", load_once)
     monkeypatch.chdir(tmp_path)
 
 

@@ -25,7 +25,7 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, order_free_ceiling
-from vocabtrim_core.generalization.uncertainty import coverage_interval
+from vocabtrim_core.generalization.intervals import coverage_interval
 from vocabtrim_core.report import pdf
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run, save

@@ -448,6 +448,7 @@ CARDS = {
     "configs:\n- config_name: old\n  data_files: old.jsonl\n- config_name: new\n  default: true\n"
     "  data_files:\n    train: good/**": ["good/a.jsonl"],
     "configs:\n- config_name: gone\n  data_files: gone/*.jsonl": None,
+    "configs:\n- config_name: out\n  data_files: ['../**', '/**', 'good/../*.jsonl']": None,
     "configs: 3": None,
     "configs:\n- config_name: [": None,
     "license: mit": None,

@@ -14,6 +14,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 from helpers.lazy import Lazy
+from helpers.real_data import load_once, new_home
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ from vocabtrim_core.corpora.decoders.rows import batch_from_rows
 from vocabtrim_core.corpora.schema import from_python
 from vocabtrim_core.corpora.skips import OTHERS
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.tokenizers import tokenizer as tokenizers
 
 pd = Lazy("pandas")
 testing = Lazy("streamlit.testing.v1")
@@ -73,7 +75,8 @@ def counted(path: Path, capsys, *more: str) -> dict:
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch) -> Path:
     """An empty workspace."""
-    monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("VOCABTRIM_HOME", str(new_home(tmp_path / "home")))
+    monkeypatch.setattr(tokenizers, "load_tokenizer", load_once)
     return tmp_path
 
 

@@ -23,6 +23,7 @@ import pytest
 from data.make_conversations import plain, tools
 from data.make_golden import digest
 from helpers import ROOT
+from helpers.encoded import encoded_responses
 from helpers.real_data import BUNDLED, OWN, real_tokenizer, shared_corpus
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,7 +35,7 @@ from vocabtrim_core.corpora.readers import json_lines, parquet_files
 from vocabtrim_core.counting import candidates
 from vocabtrim_core.counting import count as counting
 from vocabtrim_core.counting.config import CountConfig
-from vocabtrim_core.counting.count import count, encoded_responses
+from vocabtrim_core.counting.count import count
 from vocabtrim_core.counting.encoding import encode_batch
 from vocabtrim_core.counting.engines import ENGINES, Reference
 from vocabtrim_core.counting.proof import ExactEngine, ProofSample, block_of

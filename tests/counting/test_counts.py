@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,6 @@ from hypothesis import strategies as st
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.counts import TokenCounts
-from vocabtrim_core.draft_cost import with_vocab_size
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.generalization.compare import transfer_matrix
@@ -77,7 +78,7 @@ def test_what_may_be_compared_is_one_rule(make_counts, tmp_path, capsys, way):
         ours.check_comparable(other)
     with pytest.raises(InputError, match=f"{what} is"):
         transfer_matrix([ours, other], 2)
-    choice = SelectionSpec.make(ours, Settings(with_vocab_size(PRESETS["llama-3.1-8b"], 3)))
+    choice = SelectionSpec.make(ours, Settings(replace(PRESETS["llama-3.1-8b"], vocab_size=3)))
     with pytest.raises(InputError, match=f"its {what} is"):
         ReportInputs(ours, choice, [other]).check()
     ours.save(tmp_path / "ours.npz")

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer as Backend
 
 from vocabtrim_core.counting import engines as engines_module
 from vocabtrim_core.counting import memory
-from vocabtrim_core.counting.engines import ENGINES, Reference, engines, make_engine, objection
+from vocabtrim_core.counting.engines import ENGINES, Reference, engines, objection
 from vocabtrim_core.counting.proof import MARKUP, UNICODE, ExactEngine, MismatchError, ProofSample
 from vocabtrim_core.counting.unicode_exceptions import unicode_17_ranges, with_unicode_17
 from vocabtrim_core.errors import InputError
@@ -108,10 +108,10 @@ def test_threads_with_an_engine_each_agree_with_one():
 
 def test_order_of_preference(monkeypatch):
     tokenizer = tiny()
-    assert make_engine(tokenizer).label.startswith("gigatoken ")
-    assert make_engine(tokenizer, ["fastokens"]).label.startswith("fastokens ")
+    assert next(engines(tokenizer)).label.startswith("gigatoken ")
+    assert next(engines(tokenizer, ["fastokens"])).label.startswith("fastokens ")
     with pytest.raises(InputError, match="no engine warp"):
-        make_engine(tokenizer, ["warp"])
+        next(engines(tokenizer, ["warp"]))
     monkeypatch.setattr(engines_module, "find_spec", lambda name: None if name in FAST else True)
     failed: list[str] = []
     assert [e.label.split()[0] for e in engines(tokenizer, failed=failed)] == ["tokenizers"]

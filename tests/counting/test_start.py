@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -271,3 +272,36 @@ def _there(preset) -> bool:
     except InputError:
         return False
     return True
+
+
+# --- huge pages ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("script", [False, True])
+def test_a_count_asks_for_huge_pages_where_the_system_has_them(script, home, folder, tmp_path):
+    """It starts itself again, once, with its arguments: as a module, and as a script."""
+    started = tmp_path / "vocabtrim"
+    started.write_text("import sys\nfrom vocabtrim_core.__main__ import main\nsys.exit(main())\n")
+    rows = tmp_path / "rows.jsonl"
+    turns = [{"role": "user", "content": "u"}, {"role": "assistant", "content": "Hi \u2028 there"}]
+    rows.write_text(json.dumps({"messages": turns}) + "\n")
+    seen = tmp_path / "seen"
+    look = f"import os; open({str(seen)!r}, 'a').write(os.environ.get('GLIBC_TUNABLES', '-') + ' ')"
+    (tmp_path / "sitecustomize.py").write_text(look)
+    argv = [str(started)] if script else ["-m", "vocabtrim_core"]
+    environment = {name: os.environ[name] for name in os.environ.keys() - {"GLIBC_TUNABLES"}}
+    environment["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{ROOT}"
+    line = [sys.executable, *argv, "count", "--tokenizer", folder, "--data", rows, "--json"]
+
+    def starts(**further: str) -> list[str]:
+        seen.unlink(missing_ok=True)
+        done = subprocess.run(
+            line, cwd=ROOT, env=environment | further, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+        return seen.read_text().split()
+
+    support = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    has_them = support.is_file() and "[madvise]" in support.read_text()
+    assert starts() == (["-", "glibc.malloc.hugetlb=1"] if has_them else ["-"])
+    assert starts(GLIBC_TUNABLES="glibc.malloc.check=0") == ["glibc.malloc.check=0"]

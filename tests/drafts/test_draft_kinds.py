@@ -13,7 +13,7 @@ from vocabtrim_core.draft_config import (
     kept_config,
     load_architecture,
 )
-from vocabtrim_core.draft_cost import DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.draft_kinds import KINDS, TRIMMED
 from vocabtrim_core.draft_kinds.precision import WeightBytes
 from vocabtrim_core.draft_presets import PRESETS
@@ -313,7 +313,7 @@ def test_options_of_a_command_line(tmp_path):
 
 def test_an_export_has_no_config_of_another_models_shapes(tmp_path):
     vocabulary = DraftVocabulary(range(50), V)
-    other = with_vocab_size(PRESETS["llama-3.1-8b"], V)
+    other = replace(PRESETS["llama-3.1-8b"], vocab_size=V)
     manifest = export(
         vocabulary, ["specforge"], tmp_path / "other", ExportContext(architecture=other)
     )
@@ -346,8 +346,8 @@ def test_a_forecast_says_what_was_fitted_on_eagle3_alone():
 def test_shapes_of_another_model_are_named_as_such():
     llama = PRESETS["llama-3.1-8b"]
     assert not borrowed(llama)
-    assert "stand in for those of a model with V = 600" in borrowed(with_vocab_size(llama, 600))
-    assert not borrowed(replace(with_vocab_size(llama, 600), name="own"))
+    assert "stand in for those of a model with V = 600" in borrowed(replace(llama, vocab_size=600))
+    assert not borrowed(replace(replace(llama, vocab_size=600), name="own"))
 
 
 # Public runs of an MTP head, H = 2,560, three drafted tokens, GB10: rows, bandwidth in GB/s

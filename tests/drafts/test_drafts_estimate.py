@@ -14,7 +14,7 @@ from vocabtrim_core.drafts.estimate import estimate
 from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.runs import run_folder
 from vocabtrim_core.drafts.training_env import Trainer, probe
-from vocabtrim_core.drafts.trial import Setting, Trial, measure, trials
+from vocabtrim_core.drafts.trial import Setting, TrialCost, measure, trials
 from vocabtrim_core.workspace.files import write_atomic
 
 needs_specforge = pytest.mark.skipif(
@@ -32,9 +32,9 @@ def setting(small_target, small_corpus, small_recipe, tmp_path, monkeypatch) -> 
     return Setting(small_target, small_corpus, small_recipe, PLAN, Deployment(), found)
 
 
-def keep(setting: Setting, *made: Trial) -> None:
+def keep(setting: Setting, *made: TrialCost) -> None:
     """Store trials as `measure` does."""
-    entries = [{name: getattr(t, name) for name in Trial.__dataclass_fields__} for t in made]
+    entries = [{name: getattr(t, name) for name in TrialCost.__dataclass_fields__} for t in made]
     write_atomic(setting.path, json.dumps(entries).encode())
 
 
@@ -54,8 +54,8 @@ def test_an_estimate_grows_with_k_and_says_what_is_needed(setting, small_feature
 
 def test_trials_give_time_and_memory_of_every_size_between(setting) -> None:
     """By hand: 2 starts, the steps, and the held-out tokens once per evaluation and at the end."""
-    low = Trial(100, 3.0, 0.5, 0.001, 2 * 10**9)
-    high = Trial(700, 5.0, 2.0, 0.004, 5 * 10**9)
+    low = TrialCost(100, 3.0, 0.5, 0.001, 2 * 10**9)
+    high = TrialCost(700, 5.0, 2.0, 0.004, 5 * 10**9)
     keep(setting, low, high)
     cost = estimate(setting, [100, 400, 700], held_out=0.2)
     evaluated = 5 * cost.tokens * 0.2
@@ -78,7 +78,7 @@ def test_trials_give_time_and_memory_of_every_size_between(setting) -> None:
     ],
 )
 def test_a_trial_counts_for_its_own_settings_alone(setting, change) -> None:
-    keep(setting, Trial(100, 3.0, 0.5, 0.001, 10**9))
+    keep(setting, TrialCost(100, 3.0, 0.5, 0.001, 10**9))
     assert trials(setting)
     assert trials(replace(setting, plan=replace(PLAN, epochs=9, learning_rate=0.1)))
     assert not trials(replace(setting, **change))
@@ -112,7 +112,7 @@ def test_a_finished_run_gives_the_time_of_computing_alone(setting) -> None:
 
 def test_what_does_not_fit_into_memory_is_refused_with_what_fits(setting, monkeypatch) -> None:
     big = replace(setting, plan=replace(PLAN, batch_size=8))
-    keep(big, Trial(100, 1.0, 0.1, 0.0, 2 * 10**9), Trial(700, 1.0, 0.1, 0.0, 5 * 10**9))
+    keep(big, TrialCost(100, 1.0, 0.1, 0.0, 2 * 10**9), TrialCost(700, 1.0, 0.1, 0.0, 5 * 10**9))
     monkeypatch.setattr(peak_memory, "free_memory", lambda: 3 * 10**9)
     cost = estimate(big, [100, 700])
     assert not cost.fits

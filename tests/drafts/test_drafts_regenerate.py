@@ -247,7 +247,7 @@ def test_two_processes_never_write_the_same_answers(server, tmp_path) -> None:
 def test_a_server_that_is_none(server, tmp_path) -> None:
     corpus = _corpus(tmp_path, [["a", "b"]])
     for url in ("http://127.0.0.1:9", "http://", f"{server.url}/elsewhere"):
-        with pytest.raises(InputError, match="does not answer"):
+        with pytest.raises(InputError, match=r"does not answer|no http"):
             regenerate(corpus, ServerAnswerer(url, Sampling()), Sampling(), tmp_path / "n.jsonl")
     assert not (tmp_path / "n.jsonl").exists()
 

@@ -105,10 +105,10 @@ def test_a_disk_that_fills_up_during_capture_is_one_sentence(small, small_corpus
 # Both are slowed down, so that the kill hits them in the middle.
 SLOW_CAPTURE = """
 import sys, time
-from vocabtrim_core.drafts import features
+from vocabtrim_core.drafts import capture_memory, features
 real = features._samples
 features._samples = lambda *a: (time.sleep(0.2), real(*a))[1]
-features.BATCH_TOKENS["cpu"] = 256
+capture_memory.BATCH_TOKENS["cpu"] = 256
 from vocabtrim_core.cli import main
 raise SystemExit(main(sys.argv[1:]))
 """

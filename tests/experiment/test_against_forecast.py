@@ -134,3 +134,25 @@ def test_an_experiment_shows_its_forecasts(tmp_path, monkeypatch):
     assert forecast_text([refused, refused]) == ["The source gives no cycle time."]
     gone = replace(stages[1], result={"key": "0" * 16, "rows": []})
     assert outcome(Experiment(ExperimentPlan(), (stages[0], gone)))["forecasts"] == []
+
+
+def test_the_committed_table_is_that_of_the_committed_results():
+    """Every trimmed draft of every results file is a row, with the gain of its runs."""
+    table = json.loads((RESULTS / "forecast_experiments.json").read_text())["rows"]
+    shown = {(row["results"], row["trimmed draft"]): row["over V, measured"] for row in table}
+    for path in RESULTS.glob("experiment_*.json"):
+        raw = json.loads(path.read_text())["measurement"]
+        rates = {
+            c["label"]: np.mean(
+                [r["throughput"] for r in raw["runs"] if r["configuration"] == c["label"]]
+            )
+            for c in raw["configurations"]
+        }
+        by_size = {(c["k"], c["steps"]): c["label"] for c in raw["configurations"] if c["k"]}
+        for (k, steps), label in by_size.items():
+            if k != V and (V, steps) in by_size and (path.stem, label) in shown:
+                gained = 100 * (rates[label] / rates[by_size[V, steps]] - 1)
+                assert float(
+                    shown[path.stem, label].rstrip("%").replace("\N{MINUS SIGN}", "-")
+                ) == pytest.approx(gained, abs=0.051)
+    assert len(shown) == len(table) > 0

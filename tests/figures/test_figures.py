@@ -1,11 +1,12 @@
 """Figures: the numbers behind them exactly, the drawing as a smoke test."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from vocabtrim_core import figures
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import with_vocab_size
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.tradeoff import TradeOff
 
@@ -21,7 +22,7 @@ def curve():
 
 @pytest.fixture(scope="module")
 def architecture():
-    return with_vocab_size(PRESETS["llama-3.2-1b"], SIZE)
+    return replace(PRESETS["llama-3.2-1b"], vocab_size=SIZE)
 
 
 def test_log_sizes_hold_both_ends_and_the_marks():

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.acceptance import ceiling
 from vocabtrim_core.forecast.acceptance_model import (
     AcceptanceModel,
     expected_tokens,
@@ -19,6 +18,7 @@ from vocabtrim_core.forecast.acceptance_model import (
     order_free_ceiling,
     position_rates,
 )
+from vocabtrim_core.forecast.ceiling import ceiling
 from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange
 from vocabtrim_core.forecast.retraining import RARITY, RETRAININGS
 from vocabtrim_core.forecast.throughput import forecast

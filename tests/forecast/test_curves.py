@@ -46,7 +46,7 @@ def test_head_bytes_by_hand():
 def test_the_held_out_ceiling_is_that_of_each_fold_under_the_order_of_the_others():
     """Fold by fold, cycle by cycle, in plain Python."""
     from vocabtrim_core.counting.responses import Responses
-    from vocabtrim_core.forecast.acceptance import held_out_ceiling
+    from vocabtrim_core.forecast.ceiling import held_out_ceiling
     from vocabtrim_core.generalization.held_out import by_count, folds_of
 
     rng = np.random.default_rng(1)

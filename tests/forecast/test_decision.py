@@ -8,7 +8,7 @@ import pytest
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, order_free_ceiling
-from vocabtrim_core.forecast.decision import Served, decide
+from vocabtrim_core.forecast.decision import TrafficForecast, decide
 from vocabtrim_core.forecast.decision_text import decision_text, gain_text
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.roofline import roofline
@@ -33,7 +33,7 @@ def tradeoff_of(counts, **more):
 def served(name, coverage, device="a100-80g"):
     model = AcceptanceModel(coverage, order_free_ceiling(coverage, 3), 3, 2.89)
     cycles = roofline(LLAMA, HARDWARE[device], 3, context=512)
-    return Served(name, "another set", forecast(model, cycles))
+    return TrafficForecast(name, "another set", forecast(model, cycles))
 
 
 def test_the_optimum_of_the_utility_is_served_where_it_is_as_good_as_the_fastest():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from msgspec import structs
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast import evidence, evidence_check
@@ -72,6 +75,55 @@ def test_cycle_only_rows_by_hand():
     ends = [0.010 / (0.010 - saved / (2.039e12 * share)) - 1 for share in (0.70, 0.80)]
     gain = check(row).forecast
     assert (gain.high, gain.low) == pytest.approx((ends[0], ends[1]))
+
+
+PAIR = Evidence(
+    id="own",
+    source="mine",
+    kind="P",
+    hidden_size=1000,
+    vocab_size=100_000,
+    k_base=100_000,
+    k=10_000,
+    device="a100-80g",
+    depth=3,
+    cycle_ms_base=10.0,
+    length_base=2.5,
+    coverage_k=1.0,
+    gain=0.02,
+    noise=0.0,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "most"),
+    [
+        ({"coverage_k": 0.116, "length_k": 1.38}, "1.13"),
+        ({"coverage_k": 0.5, "length_k": 2.2}, "2.00"),
+        ({"k_base": 50_000, "coverage_base": 0.5, "kind": "L"}, "2.00"),
+    ],
+)
+def test_a_length_that_its_coverage_forbids_is_refused(changes, most):
+    refused = check(structs.replace(PAIR, **changes)).refused
+    assert "contradicts a coverage of" in refused
+    assert f"a perfect draft reaches {most}" in refused
+
+
+@pytest.mark.parametrize("changes", [{"length_k": 1.99, "coverage_k": 0.5}, {"length_k": 2.4}])
+def test_a_length_that_its_coverage_allows_is_forecast(changes):
+    assert check(structs.replace(PAIR, **changes)).forecast is not None
+
+
+@pytest.mark.parametrize(("base", "k"), [(2.0, 1.0), (1.0, 2.0), (0.5625, 2.0)])
+def test_a_head_in_other_bits_counts_its_own_bytes(base, k):
+    """Against the same number of bytes in rows of the baseline's format, by the bytes alone."""
+    row = structs.replace(PAIR, head_bytes_base=base, head_bytes_k=k)
+    alike = structs.replace(PAIR, head_bytes_base=base, k=round(PAIR.k * k / base))
+    assert check(row).forecast == pytest.approx(check(alike).forecast)
+
+
+def test_sources_name_no_place_of_a_machine():
+    assert [row.id for row in shipped() if re.search(r"(^|[\s(])/\w", row.source)] == []
 
 
 def test_own_measurements_are_read_from_a_file(tmp_path):

@@ -10,22 +10,19 @@ from vocabtrim_core.counting.count import count
 from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_presets import PRESETS
-from vocabtrim_core.forecast.acceptance import ceiling
+from vocabtrim_core.forecast.ceiling import ceiling
 from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.inputs import OTHER_SET, acceptance_on, served_text
 from vocabtrim_core.forecast.paper import FULL_K, RESULTS
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.compare import transfer_matrix
+from vocabtrim_core.generalization.domains import coverage_by_domain
+from vocabtrim_core.generalization.held_out import held_out_coverage
+from vocabtrim_core.generalization.intervals import coverage_interval
 from vocabtrim_core.generalization.missing import examples, missing
 from vocabtrim_core.generalization.stability import stability
-from vocabtrim_core.generalization.uncertainty import (
-    coverage_by_domain,
-    coverage_interval,
-    held_out_coverage,
-    unseen_mass,
-)
-from vocabtrim_core.generalization.unseen import unseen_in_new_conversation
+from vocabtrim_core.generalization.unseen import unseen_in_new_conversation, unseen_mass
 from vocabtrim_core.selection.covering import covering_vocabulary
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.kinds import token_kinds

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counting.shard_counts import ShardCounts
-from vocabtrim_core.generalization.uncertainty import unseen_mass
-from vocabtrim_core.generalization.unseen import unseen, unseen_in_new_conversation
+from vocabtrim_core.generalization.unseen import unseen, unseen_in_new_conversation, unseen_mass
 
 SIZE = 50
 

@@ -26,6 +26,8 @@ VENDORS = ("llama-3.1", "tekken")  # bundled, with code of their vendor to compa
 BUNDLED = (*VENDORS, "smollm2")
 KEPT = Path(sys.prefix) / "share" / "test-tokenizers"  # outlives a run; files are named by content
 
+load_once = functools.cache(load_tokenizer)  # every command loads its own otherwise: half a second
+
 
 def new_home(home: Path) -> Path:
     """A workspace in which the bundled tokenizers need not be converted again."""

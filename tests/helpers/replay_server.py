@@ -16,11 +16,31 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 RECORDED = Path(__file__).resolve().parents[1] / "serving" / "recorded"
-PATHS = {"llama_cpp": "/completion", "vllm": "/v1/completions"}
+PATHS = {"llama_cpp": "/completion", "vllm": "/v1/completions", "sglang": "/generate"}
+
+
+def _recording(name: str) -> dict:
+    """Pages, events and counters of an engine.
+
+    Of SGLang 0.5.23 whole answers were recorded: their counts are those of the last event, the
+    events before it and all texts and ids are made up, in the form of its streams.
+    """
+    if name != "sglang":
+        return json.loads((RECORDED / f"{name}.json").read_text("utf-8"))
+    bodies = json.loads((RECORDED / "sglang-trimmed.json").read_text("utf-8"))
+    last = bodies["answers"][1]["meta_info"]
+    events = []
+    for tokens in (1, 5, last["completion_tokens"]):
+        done = tokens == last["completion_tokens"]
+        meta = last if done else {"completion_tokens": tokens, "finish_reason": None}
+        answer = {"text": "word " * tokens, "output_ids": list(range(tokens)), "meta_info": meta}
+        events.append(json.dumps(answer))
+    pages = {path: bodies[path] for path in ("/server_info", "/model_info", "/v1/models")}
+    return {"pages": pages, "events": [*events, "[DONE]"], "metrics": "", "tie": {}}
 
 
 class ReplayServer(ThreadingHTTPServer):
-    """name: "llama_cpp" or "vllm".  misbehave: "" or one of the names in `_Handler.replay`.
+    """name: a key of PATHS.  misbehave: "" or one of the names in `_Handler.replay`.
 
     others: tokens that others generate during each answer.  missing: paths that answer 404.
     """
@@ -29,7 +49,7 @@ class ReplayServer(ThreadingHTTPServer):
 
     def __init__(self, name: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        recorded = json.loads((RECORDED / f"{name}.json").read_text("utf-8"))
+        recorded = _recording(name)
         self.name, self.pages, self.tie = name, recorded["pages"], recorded["tie"]
         self.events: list[str] = recorded["events"]
         self.metrics: str = recorded["metrics"]
@@ -92,6 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.reply('{"detail":"Not Found"}', 404)
         elif self.path == "/reset_prefix_cache":
             self.reply('{"success":true}')
+        elif self.path == "/flush_cache":
+            self.reply("Cache flushed.")
         elif self.path != PATHS[fake.name]:
             self.reply('{"detail":"Not Found"}', 404)
         elif body.get("stream"):

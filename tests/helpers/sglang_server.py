@@ -253,6 +253,8 @@ def main() -> None:
     if mode == "dies":
         threading.Timer(1.0, _die).start()
         fake.pace = 0.2
+    if mode == "slow":
+        fake.pace = 0.05
     fake.serve_forever()
 
 

@@ -559,7 +559,7 @@ def test_the_pre_flight_says_what_the_template_refuses_and_does_not_write(home):
     assert "rich.jsonl\\:3" in refused
     assert app.button(key="count").disabled
     (said,) = (each.value for each in app.error if "the template refuses" in each.value)
-    assert "1 of 3 conversations (rich.jsonl" in said
+    assert "1 of 3 conversations rendered (rich.jsonl" in said
     assert "more than the 1.0% that may be left out" in said
     app.number_input(key="most_refused").set_value(50.0).run()
     assert not app.button(key="count").disabled

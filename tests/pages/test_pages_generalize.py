@@ -30,13 +30,13 @@ from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.exports import ExportContext, export
 from vocabtrim_core.forecast.cycle_times import cycle_times
-from vocabtrim_core.forecast.decision import Served, decide
+from vocabtrim_core.forecast.decision import TrafficForecast, decide
 from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.forecast.inputs import acceptance_on, served_text
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.compare import transfer_matrix
-from vocabtrim_core.generalization.uncertainty import held_out_coverage
+from vocabtrim_core.generalization.held_out import held_out_coverage
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.mappings.imported import import_mapping
 from vocabtrim_core.mappings.store import keep
@@ -596,7 +596,7 @@ def expected(sets, hardware="a100-80g", depth=3, length=None, batch=1, served="c
     _, tradeoff = choice(sets)
     acceptance = acceptance_on(served_text(tradeoff.curve, counts, responses=responses), settings)
     predicted = forecast(acceptance.model, cycle_times(settings, LLAMA))
-    text = Served(acceptance.served, acceptance.basis, predicted)
+    text = TrafficForecast(acceptance.served, acceptance.basis, predicted)
     return predicted, decide(tradeoff, [text])
 
 
@@ -640,14 +640,17 @@ def test_forecast_follows_its_controls(sets):
         assert part in command
 
 
-def test_explore_and_hand_over_carry_the_same_decision(sets):
+def test_every_page_carries_the_whole_decision(sets):
     _, decision = expected(sets)
-    headline, equivalent, expected_gain, *_ = decision_text(decision, SIZE)
-    app = opened("explore", sets, alpha=str(ALPHA))
-    for sentence in (headline, equivalent, expected_gain):
-        assert sentence.split("(")[0].strip() in words(app)
-    app = opened("handover", sets, alpha=str(ALPHA))
-    assert expected_gain.split("(")[0].strip() in words(app)
+    sentences = decision_text(decision, SIZE).sentences()
+    for page in ("explore", "forecast", "handover"):
+        app = opened(page, sets, alpha=str(ALPHA))
+        shown = (words(app) + captions(app)).replace("\\", "")
+        assert [s for s in sentences if s not in shown] == [], page
+    hero = component(opened("present", sets, alpha=str(ALPHA)), "hero")["hero"]
+    assert hero["decision"][0] == sentences[0]
+    assert hero["decision"][1].startswith(sentences[1])
+    assert hero["decision"][2:] == sentences[2:]
 
 
 def test_forecast_from_two_measurements(sets):

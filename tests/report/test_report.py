@@ -18,15 +18,16 @@ import yaml
 from vocabtrim_core import wording
 from vocabtrim_core.counts import EARLIER_VERSION
 from vocabtrim_core.coverage import CoverageCurve, coverage_on, sampled
-from vocabtrim_core.draft_cost import DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, order_free_ceiling
 from vocabtrim_core.forecast.cycle_times import cycle_times
+from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
+from vocabtrim_core.generalization.intervals import CoverageInterval
 from vocabtrim_core.generalization.stability import HeldOutCoverage
-from vocabtrim_core.generalization.uncertainty import CoverageInterval
 from vocabtrim_core.report import dot_plot, pdf, phrasing
 from vocabtrim_core.report.card import model_card
 from vocabtrim_core.report.charts import figures
@@ -42,7 +43,7 @@ from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.tradeoff import TradeOff
 
 SIZE = 40_000
-LLAMA = with_vocab_size(PRESETS["llama-3.1-8b"], SIZE)
+LLAMA = replace(PRESETS["llama-3.1-8b"], vocab_size=SIZE)
 TINY = DraftArchitecture("tiny", 64, 128, 4, 2, 16, SIZE)
 EVIL = "<script>alert(1)</script>\"'&{{ 7*7 }}"
 FORECAST = ForecastSettings(2.6, 3, ((9000, 2.4),))
@@ -232,6 +233,13 @@ def test_the_verdict_names_decision_price_and_risk(full, plain):
     said = " ".join(phrasing.verdict(plain))
     assert "neither measured nor forecast" in said
     assert "corpora" not in said
+
+
+def test_the_report_carries_the_whole_decision(full):
+    text = Page(report_html(full)).text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    sentences = decision_text(full.decision, full.full.k).sentences()
+    assert len(sentences) >= 4
+    assert [s for s in sentences if " ".join(s.split()) not in " ".join(text.split())] == []
 
 
 def test_how_it_was_chosen(counts, full, plain):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_config import architecture_from_config, load_architecture
-from vocabtrim_core.draft_cost import DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.tradeoff import TradeOff
@@ -206,7 +206,3 @@ def test_coverage_on_other_counts_by_hand(make_counts):
     assert (held.coverage, held.unique_coverage, held.missing_tokens) == (0.7, 2 / 3, 1)
     with pytest.raises(InputError, match="V = 3"):
         coverage_on(vocabulary, make_counts([1, 1, 1]))
-
-
-def test_architecture_can_take_another_vocabulary():
-    assert with_vocab_size(LLAMA, 1000).vocab_size == 1000

@@ -24,7 +24,7 @@ from vocabtrim_core.cli.arguments import selection_from
 from vocabtrim_core.cli.run import parser
 from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.draft_config import kept_config
-from vocabtrim_core.draft_cost import DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.codec import (
@@ -49,7 +49,7 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 SIZE = 400
 TINY = DraftArchitecture("tiny", 64, 128, 4, 2, 16, SIZE, rope_theta=12345.5)
 OTHER = replace(TINY, name="other draft", hidden_size=72, fusion_per_step=False)
-PRESET = replace(with_vocab_size(PRESETS["qwen3-8b"], SIZE), fusion_per_step=False)
+PRESET = replace(PRESETS["qwen3-8b"], vocab_size=SIZE, fusion_per_step=False)
 PARSER = parser(COMMANDS)
 
 

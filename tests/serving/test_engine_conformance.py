@@ -1,7 +1,8 @@
 """What every engine's back-end must do, over sockets: bodies recorded from real servers.
 
 llama.cpp of October 2026 and vLLM 0.32.0 answered the same eight tokens of a prompt (SmolLM2, a
-draft of 4,096 tokens); SGLang's stand-in speaks its protocol. Failures are theirs.
+draft of 4,096 tokens); of SGLang 0.5.23 the counts of an answer were recorded. The torch loop keeps
+the same protocol. Failures are those of the replaying server.
 """
 
 from __future__ import annotations
@@ -12,27 +13,38 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from helpers.lazy import Lazy
 from helpers.replay_server import RECORDED, replaying
 from helpers.sglang_server import serving
+from helpers.tiny_models import write_folders
 
-from vocabtrim_core.errors import InputError
+from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.serving.acceptance_length import length_of
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.engines import counters
 from vocabtrim_core.serving.engines.identify import CLIENTS, connect, identify
 from vocabtrim_core.serving.engines.process import free_port
 from vocabtrim_core.serving.engines.servers import Servers
-from vocabtrim_core.serving.measurement import Run
+from vocabtrim_core.serving.measurement import Configuration, Run
+from vocabtrim_core.serving.torch_loop import TorchLoop
+
+torch = Lazy("torch")
 
 IDS = (1, 4093, 198, 504, 3817, 282, 4649, 314)
 PROMPT = Prompt("<|im_start|>user\nThe website of France is", IDS)
 GREEDY = Generation(24)
 NAMES = {"llama_cpp": "llama.cpp", "vllm": "vllm"}
+DRAFTS = {"llama_cpp": "k-4096", "vllm": "k-4096", "sglang": "draft-4096"}
+SERVERS = (*NAMES, "sglang")
 BOTH = pytest.mark.parametrize("name", NAMES)
+EVERY_SERVER = pytest.mark.parametrize("name", SERVERS)
 
 
 def nothing() -> None:
@@ -212,13 +224,8 @@ def test_engines_are_compared_only_where_that_is_asked_for():
 
 
 @BOTH
-def test_a_draft_of_another_size_than_its_folder_says_is_refused(name, tmp_path):
-    (tmp_path / "k-4096").mkdir()
-    (tmp_path / "k-4096" / "config.json").write_text('{"draft_vocab_size": 4096}')
+def test_a_draft_of_unknown_size_is_said(name):
     with replaying(name) as fake:
-        if name == "vllm":  # it names the folder of its draft
-            with pytest.raises(InputError, match=r"drafts 4,096 tokens.*but k = 500"):
-                Servers([("500", fake.url)], drafts=[tmp_path / "k-4096"])
         servers = Servers([("", fake.url)])
         assert any("is not known" in note for note in servers.notes)
 
@@ -269,7 +276,7 @@ def test_answers_that_differ_are_noted_with_their_gap(name):
 # --- failures -------------------------------------------------------------------------------------
 
 
-@BOTH
+@EVERY_SERVER
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
@@ -298,7 +305,105 @@ def test_a_server_that_was_started_anew_is_found_out(name):
         fake.answered = 1
         assert before is not None
         with pytest.raises(EngineError, match="was started anew"):
-            client._added(before, 24)
+            counters.added_by(24, before, client.counters, fake.url)
+
+
+# --- one protocol ---------------------------------------------------------------------------------
+
+ATTACHED = ("torch", *SERVERS)
+EVERY = pytest.mark.parametrize("name", ATTACHED)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A random target with two drafts, for the torch loop."""
+    torch.set_num_threads(1)
+    return write_folders(tmp_path_factory.mktemp("models"))
+
+
+@contextmanager
+def attached(name: str, models) -> Iterator[tuple[Any, Configuration]]:
+    """An engine, and a configuration of it with a draft."""
+    if name == "torch":
+        draft = str(models.drafts[11])
+        yield TorchLoop(models.target, device="cpu"), Configuration("11", 11, draft, 3, 1, 4)
+        return
+    with replaying(name) as fake:
+        servers = Servers([("4096", fake.url)], vocab_size=49_152)
+        yield servers, servers.configurations[0]
+        servers.close()
+
+
+def prompt_of(name: str) -> Prompt:
+    return Prompt("", (1, 4, 9)) if name == "torch" else PROMPT
+
+
+@EVERY
+def test_every_engine_says_what_it_is(name, models):
+    with attached(name, models) as (engine, configuration):
+        assert engine.label
+        assert engine.device
+        assert engine.target
+        assert engine.vocab_size in (40, 49_152)
+        assert all(isinstance(v, str) and v for v in engine.versions.values())
+        assert engine.versions
+        assert all(note.endswith(".") for note in engine.notes)
+        assert isinstance(engine.alternates, bool)
+        scalars = (str, int, float, bool, type(None))
+        assert all(isinstance(value, scalars) for value in engine.settings.values())
+        assert configuration.k in (11, 4096)
+
+
+@EVERY
+def test_every_engine_accounts_for_every_token(name, models):
+    """The first token is the prefill's; each verification gives the accepted ones and one more."""
+    with attached(name, models) as (engine, configuration):
+        engine.use(configuration, 1)
+        engine.flush()
+        answers, seconds = engine.answer([prompt_of(name)], GREEDY, 1, nothing)
+        run = Run.of("x", 1, 0, answers, seconds, counted=engine.counted())
+        assert engine.answered == len(answers) == 1
+    (answer,) = answers
+    assert 0 < answer.first_token_s <= answer.seconds <= seconds
+    assert 1 < answer.tokens <= GREEDY.max_new_tokens
+    assert run.verified == sum(run.accepted)
+    accepted = sum(j * n for j, n in enumerate(run.accepted))
+    assert answer.tokens - 1 == run.verified + accepted
+    assert run.acceptance_length == pytest.approx((answer.tokens - 1) / run.verified)
+
+
+@EVERY
+def test_every_engine_wants_a_configuration_first_and_can_be_stopped(name, models):
+    with attached(name, models) as (engine, configuration):
+        with pytest.raises(EngineError, match="call `use` first"):
+            engine.answer([prompt_of(name)], GREEDY, 1, nothing)
+        engine.use(configuration, 1)
+
+        def stop() -> None:
+            raise Cancelled("Stopped.")
+
+        with pytest.raises(Cancelled):
+            engine.answer([prompt_of(name)], GREEDY, 1, stop)
+        engine.close()
+        engine.close()  # what is closed stays closed
+
+
+@EVERY
+def test_a_wrong_k_is_refused_by_every_engine_that_knows_its_draft(name, models, tmp_path):
+    if name == "torch":
+        wrong = Configuration("12", 12, str(models.drafts[11]), 3, 1, 4)
+        with pytest.raises(InputError, match=r"drafts 11 tokens, but .* says k = 12"):
+            TorchLoop(models.target, device="cpu").use(wrong)
+        return
+    folder = tmp_path / DRAFTS[name]
+    folder.mkdir()
+    (folder / "config.json").write_text('{"draft_vocab_size": 4096}')
+    with replaying(name) as fake:
+        if name == "llama_cpp":  # nothing tells its draft: what is named is taken, and said
+            assert Servers([("500", fake.url)], drafts=[folder]).configurations[0].k == 500
+            return
+        with pytest.raises(InputError, match=r"drafts 4,096 tokens.*but k = 500"):
+            Servers([("500", fake.url)], drafts=[folder])
 
 
 # --- processes ------------------------------------------------------------------------------------

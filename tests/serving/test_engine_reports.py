@@ -10,7 +10,7 @@ from helpers.recorded_server import LOGS, NAMES, bodies, log, replaying
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.engine_reports import asking, llama_cpp, reading, sglang, vllm
-from vocabtrim_core.serving.engine_reports.prometheus import Metrics
+from vocabtrim_core.serving.engine_reports.prometheus import ServerMetrics
 from vocabtrim_core.serving.engine_reports.reading import (
     Bodies,
     engine_of,
@@ -25,6 +25,7 @@ from vocabtrim_core.serving.engine_reports.report import (
     added_counts,
     joined,
 )
+from vocabtrim_core.serving.engines import recognition
 
 ENGINE = {"llama": llama_cpp, "vllm": vllm, "sglang": sglang}
 
@@ -153,7 +154,7 @@ def naive_total(text: str, name: str) -> float:
 @pytest.mark.parametrize("name", NAMES)
 def test_metrics_are_sums_over_labels(name):
     text = bodies(name)["/metrics"]
-    metrics = Metrics.of(text)
+    metrics = ServerMetrics.of(text)
     names = {re.match(r"[\w:]+", line)[0] for line in text.splitlines() if line[:1] not in "# "}
     assert names == set(metrics.samples)
     for metric in names:
@@ -161,7 +162,7 @@ def test_metrics_are_sums_over_labels(name):
 
 
 def test_metrics_of_several_engines_and_odd_values():
-    metrics = Metrics.of(
+    metrics = ServerMetrics.of(
         'a_total{engine="0",position="0"} 3\na_total{engine="1",position="0"} 4.0\n'
         'a_total{engine="0",position="1"} 1 1700000000\nb NaN\nc{x="say \\"}\\""} 2\n# d 1\nno\n'
     )
@@ -322,7 +323,7 @@ def test_fields_of_other_kinds_are_no_traceback(name):
     """Every field of every body, one after the other, as something else."""
     seen = bodies(name)
     paths = [path for path in seen if path.startswith("/") and not path.startswith("/metrics")]
-    metrics = Metrics.of(seen["/metrics"])
+    metrics = ServerMetrics.of(seen["/metrics"])
 
     def objects() -> dict:
         copy = json.loads(json.dumps({path: seen[path] for path in paths}))
@@ -352,14 +353,18 @@ def test_fields_of_other_kinds_are_no_traceback(name):
     assert read_so_far
 
 
-def test_bodies_of_one_kind_do_not_look_like_another():
+def test_bodies_of_one_kind_do_not_look_like_another(monkeypatch):
+    known = dict(recognition.KNOWN)
     for name in NAMES:
         seen = bodies(name)
         objects = {p: v if isinstance(v, dict) else {"list": v} for p, v in seen.items()
                    if p.startswith("/") and not isinstance(v, str)}  # fmt: skip
-        metrics = Metrics.of(seen["/metrics"])
-        fitting = [m.NAME for m in reading.ENGINES if m.recognises(objects, metrics)]
-        assert fitting == [engine(name).NAME]
+        metrics = ServerMetrics.of(seen["/metrics"])
+        for other, marks in known.items():
+            monkeypatch.setattr(recognition, "KNOWN", {other: marks})
+            fits = other == engine(name).ENGINE
+            assert recognition.recognise(objects, metrics.samples) == (other if fits else None)
+        monkeypatch.setattr(recognition, "KNOWN", known)
         assert engine_of(Bodies("u", objects, metrics)) is engine(name)
         assert [m.NAME for m in reading.ENGINES if m.in_log(log(name).read_text("utf-8"))] == [
             engine(name).NAME

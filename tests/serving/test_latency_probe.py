@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.lazy import Lazy
+from helpers.tiny_models import make_target
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.draft_cost import DraftArchitecture
@@ -241,6 +242,14 @@ def test_requests_that_make_no_sense(changes, says):
 # --- command and figure -------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def small_target_folder(tmp_path_factory):
+    """A random target of four layers."""
+    folder = tmp_path_factory.mktemp("target")
+    make_target(40, 7).save_pretrained(folder)
+    return folder
+
+
 def test_the_command_keeps_the_probe_and_prints_it(capsys, tmp_path):
     config = {
         "hidden_size": 64,
@@ -282,6 +291,26 @@ def test_the_command_keeps_the_probe_and_prints_it(capsys, tmp_path):
     assert "95 % interval" in text
     assert main(["probe", "--draft", "nothing"]) == 2
     assert "no draft architecture" in capsys.readouterr().err
+
+
+def test_the_draft_of_a_target_is_timed(capsys, monkeypatch, small_target_folder):
+    fast = ["--batch", "1", "--repeats", "6", "--seconds", "1"]
+    assert main(["probe", "--target", str(small_target_folder), "--k", "8", *fast, "--json"]) == 0
+    found = latency_probe.find(json.loads(capsys.readouterr().out)["key"])
+    config = json.loads((small_target_folder / "config.json").read_text())
+    shape = found.architecture
+    assert (shape.hidden_size, shape.vocab_size) == (config["hidden_size"], config["vocab_size"])
+    assert shape.target_layers == config["num_hidden_layers"]
+    assert f"probe --target {small_target_folder}" in found.command
+    seen = []
+    monkeypatch.setattr(
+        "vocabtrim_core.serving.latency_timing.run_probe",
+        lambda request, *_, **__: seen.append(request.architecture.hidden_size) or 1 / 0,
+    )
+    main(["probe", "--target", "smollm2", "--k", "8"])
+    assert seen == [576]  # of the bundled target, which is not converted for it
+    assert main(["probe", "--target", "nowhere/at/all"]) == 2
+    assert "There is no model folder at nowhere/at/all" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("palette", [None, base.DARK])

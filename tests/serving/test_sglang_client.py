@@ -195,7 +195,7 @@ def test_keys_are_sent_and_never_recorded() -> None:
     with serving() as fake:
         fake.key = "k3y"
         with pytest.raises(InputError, match=r"wants a key; put it into \$SGLANG_API_KEY"):
-            Servers([("", fake.url)])
+            Servers([("", fake.url)], engine="sglang")
         servers = Servers([("", fake.url)], headers={"Authorization": "Bearer k3y"})
         told = f"{servers.settings}{servers.notes}{servers.configurations}{servers.device}"
         assert SECRET not in told

@@ -58,12 +58,23 @@ def test_one_server_after_the_other(tmp_path) -> None:
     assert base == again[: len(base)] or base[:4] == again[:4]
     text = " ".join(draft)
     assert "-m sglang.launch_server --model-path models/t --host 127.0.0.1 --port" in text
-    assert "--max-running-requests 2 --cuda-graph-max-bs-decode 2" in text
+    assert "--max-running-requests 2 --random-seed 42 --cuda-graph-max-bs-decode 2" in text
     assert (
         "--speculative-algorithm EAGLE3 --speculative-draft-model-path /drafts/d "
         "--speculative-num-steps 3 --speculative-eagle-topk 1 --speculative-num-draft-tokens 4"
     ) in text
     assert (workspace.folder("servers") / "4-380.log").read_bytes().startswith(b"$ ")
+
+
+def test_on_a_cpu_no_gpu_is_wanted(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", "/nothing")
+    for extra in (("--device=cpu",), ("--device", "cpu")):
+        engine = launcher(tmp_path, extra=extra)
+        assert "driver" not in engine.versions
+        assert engine.device
+        assert "--cuda-graph-max-bs-decode" not in engine.argv(DRAFT, 1, 3000)
+    with pytest.raises(InputError, match="no NVIDIA GPU here"):
+        launcher(tmp_path, extra=("--device=cuda",))
 
 
 def test_made_up_acceptance_needs_no_weights(tmp_path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from vocabtrim_core.cli import (
     app,
     bench,
+    card,
     compare,
     context,
     corpora,
@@ -54,6 +55,7 @@ _COMMANDS: tuple[Command, ...] = (
     *export.COMMANDS,
     *slice.COMMANDS,
     *report.COMMANDS,
+    *card.COMMANDS,
     *train.COMMANDS,
     *target.COMMANDS,
     *bench.COMMANDS,

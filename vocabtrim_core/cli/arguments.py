@@ -112,7 +112,10 @@ def settings_of(arguments: argparse.Namespace, vocab_size: int) -> Settings:
         vocab_size: V of the counts; without an option the draft is the first preset with this V.
 
     Returns:
-        The settings. InputError where no preset has this V.
+        The settings.
+
+    Raises:
+        InputError: No preset has this V.
     """
     return parsed(Settings, arguments, ReadContext(vocab_size))
 

@@ -163,8 +163,9 @@ def _running_servers(group: Any) -> None:
         action="append",
         default=[],
         metavar="NAME=VARIABLE",
-        help="a header whose value is in an environment variable ($SGLANG_API_KEY, $VLLM_API_KEY "
-        "or $LLAMA_API_KEY is sent to such a server by itself)",
+        help="a header whose value is in an environment variable, sent by https or within this "
+        "machine ($SGLANG_API_KEY, $VLLM_API_KEY or $LLAMA_API_KEY goes to such a server by "
+        "itself; --engine names it where it says nothing without its key)",
     )
     add(
         "--stall",

@@ -110,7 +110,7 @@ def _launcher(
 
     dtype = "bfloat16" if arguments.dtype == "auto" else arguments.dtype
     launch = parsed(Launch, arguments, dtype=dtype, seed=arguments.seed)
-    if engine not in (LLAMA_CPP, VLLM):
+    if engine not in (LLAMA_CPP, VLLM) and not launch.on_cpu:
         require_gpu()
     folder = _folder(arguments.target)
     common: dict[str, Any] = {

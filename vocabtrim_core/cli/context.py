@@ -169,7 +169,7 @@ def _lengths(
 
 
 def _expected(arguments: argparse.Namespace, coverages: list[float]) -> list[LengthBand]:
-    from vocabtrim_core.forecast.acceptance import check_depth
+    from vocabtrim_core.forecast.ceiling import check_depth
     from vocabtrim_core.forecast.length_at_coverage import lengths_at
 
     check_depth(arguments.depth)

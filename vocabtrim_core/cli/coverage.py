@@ -134,8 +134,8 @@ def _measured(
     """One row: coverage with its interval; of the corpus that chose only held out has one."""
     from vocabtrim_core.counting.shard_counts import load_shards
     from vocabtrim_core.coverage import coverage_on
+    from vocabtrim_core.generalization.intervals import coverage_interval
     from vocabtrim_core.generalization.stability import held_out_of
-    from vocabtrim_core.generalization.uncertainty import coverage_interval
     from vocabtrim_core.generalization.unseen import unseen
 
     pieces = load_shards(counts.key)
@@ -165,7 +165,7 @@ def _domains(
     seed: int,
 ) -> list[Result]:
     """Rows by label; of the corpus that chose the tokens (by its key) held out."""
-    from vocabtrim_core.generalization.uncertainty import coverage_by_domain, held_out_by_domain
+    from vocabtrim_core.generalization.domains import coverage_by_domain, held_out_by_domain
 
     rows: list[Result] = []
     for counts, own_responses in zip(sets, responses, strict=True):

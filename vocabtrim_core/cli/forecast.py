@@ -13,15 +13,15 @@ from vocabtrim_core.cli.arguments import (
     settings_of,
     shared,
 )
-from vocabtrim_core.cli.calibrate import against_measured, calibrated, check_text, probed
-from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.cli.calibrate import against_measured, calibrated, probed
+from vocabtrim_core.cli.command import Command, Result
+from vocabtrim_core.cli.forecast_text import forecast_text
 from vocabtrim_core.cli.resolve import comparable_counts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.codec import add_options, parsed
 from vocabtrim_core.fields.leaf import ReadContext
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.selection_spec.spec import SelectionSpec
-from vocabtrim_core.wording import expected, signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vocabtrim_core.coverage import CoverageCurve
     from vocabtrim_core.draft_cost import DraftArchitecture
     from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange
-    from vocabtrim_core.forecast.decision import Served
+    from vocabtrim_core.forecast.decision import TrafficForecast
     from vocabtrim_core.forecast.inputs import Acceptance
     from vocabtrim_core.forecast.throughput import Forecast, Gain
     from vocabtrim_core.jobs.progress import Progress
@@ -89,10 +89,9 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve
-    from vocabtrim_core.forecast.cycle_times import cycle_times, row_format
+    from vocabtrim_core.forecast.cycle_times import row_format
     from vocabtrim_core.forecast.decision import decide, worst_served
     from vocabtrim_core.forecast.decision_text import decision_text
-    from vocabtrim_core.forecast.inputs import PAPER_DEPTH
     from vocabtrim_core.forecast.paper import SHIPPED_K
     from vocabtrim_core.forecast.paper_check import check_against_paper
     from vocabtrim_core.generalization.k_range import k_range
@@ -105,36 +104,14 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     draft = settings.architecture
     curve = CoverageCurve.of(counts)
     tradeoff = settings.tradeoff(curve)
-    assumptions = parsed(ForecastSettings, arguments, ReadContext(size))
-    for source in ("measurement", "probe"):
-        if arguments.hardware and getattr(arguments, source):
-            raise InputError(
-                f"--hardware is not allowed with --{source}, which has the cycle times; leave one "
-                "of them out."
-            )
-    measured = calibrated(arguments, size)
-    if arguments.depth is None:
-        assumptions = replace(assumptions, depth=(measured.steps if measured else 0) or PAPER_DEPTH)
-    if measured and not assumptions.rates and assumptions.full_length is None:
-        assumptions = replace(assumptions, rates=measured.rates(size))
-    if measured and arguments.length_noise is None:
-        assumptions = replace(assumptions, length_noise=measured.length_noise)
+    assumptions, measured, cycles = _sources(arguments, draft, size)
     depth = assumptions.depth
-    for flag, points in (
-        ("--measured-length", assumptions.measured),
-        ("--measured", assumptions.cycles),
-    ):
-        _within(points, size, flag)
     chosen = () if settings.k is None else (settings.k,)
     for k in (*chosen, *arguments.baseline, *arguments.at):
         curve.check_k(k)
-    if measured:
-        cycles = measured.cycles()
-    elif arguments.probe:
-        cycles = probed(arguments, draft, depth)
-    else:
-        cycles = cycle_times(assumptions, draft)
-    texts = _texts(arguments, curve, assumptions, cycles, settings, measured, draft.kind, progress)
+    texts = _evaluation_traffic(
+        arguments, curve, assumptions, cycles, settings, measured, draft.kind, progress
+    )
     progress(0, None, "k* on other samples")
     sample = best_sample(counts, find_responses(arguments.counts, counts))
     served = worst_served(tradeoff, [text for text, _ in texts], settings.k)
@@ -196,7 +173,42 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     }
 
 
-def _texts(
+def _sources(
+    arguments: argparse.Namespace, draft: DraftArchitecture, size: int
+) -> tuple[ForecastSettings, Calibration | None, CycleRange]:
+    """The settings, the measurement they come from if there is one, and the cycle times."""
+    from vocabtrim_core.forecast.cycle_times import cycle_times
+    from vocabtrim_core.forecast.inputs import PAPER_DEPTH
+
+    assumptions = parsed(ForecastSettings, arguments, ReadContext(size))
+    for source in ("measurement", "probe"):
+        if arguments.hardware and getattr(arguments, source):
+            raise InputError(
+                f"--hardware is not allowed with --{source}, which has the cycle times; leave one "
+                "of them out."
+            )
+    measured = calibrated(arguments, size)
+    if arguments.depth is None:
+        assumptions = replace(assumptions, depth=(measured.steps if measured else 0) or PAPER_DEPTH)
+    if measured and not assumptions.rates and assumptions.full_length is None:
+        assumptions = replace(assumptions, rates=measured.rates(size))
+    if measured and arguments.length_noise is None:
+        assumptions = replace(assumptions, length_noise=measured.length_noise)
+    for flag, points in (
+        ("--measured-length", assumptions.measured),
+        ("--measured", assumptions.cycles),
+    ):
+        _within(points, size, flag)
+    if measured:
+        cycles = measured.cycles()
+    elif arguments.probe:
+        cycles = probed(arguments, draft, assumptions.depth)
+    else:
+        cycles = cycle_times(assumptions, draft)
+    return assumptions, measured, cycles
+
+
+def _evaluation_traffic(
     arguments: argparse.Namespace,
     curve: CoverageCurve,
     assumptions: ForecastSettings,
@@ -205,10 +217,10 @@ def _texts(
     measured: Calibration | None,
     kind: str,
     progress: Progress,
-) -> list[tuple[Served, Acceptance]]:
+) -> list[tuple[TrafficForecast, Acceptance]]:
     """The evaluation traffic, by default the counts that choose, each set with its forecast."""
     from vocabtrim_core.counting.response_files import find_responses
-    from vocabtrim_core.forecast.decision import Served
+    from vocabtrim_core.forecast.decision import TrafficForecast
     from vocabtrim_core.forecast.inputs import acceptance_on, served_text
     from vocabtrim_core.forecast.other_kinds import of_kind
     from vocabtrim_core.forecast.throughput import forecast
@@ -216,7 +228,7 @@ def _texts(
 
     specs = arguments.served or [arguments.counts]
     sets = comparable_counts([arguments.counts, *specs])[1:]
-    texts: list[tuple[Served, Acceptance]] = []
+    texts: list[tuple[TrafficForecast, Acceptance]] = []
     for spec, counts in zip(specs, sets, strict=True):
         responses = find_responses(spec, counts)
         text = served_text(
@@ -229,7 +241,7 @@ def _texts(
         lengths = measured.lengths if measured else None
         acceptance = of_kind(acceptance_on(text, assumptions, lengths), kind)
         predicted = forecast(acceptance.model, cycles)
-        texts.append((Served(counts.name, acceptance.basis, predicted), acceptance))
+        texts.append((TrafficForecast(counts.name, acceptance.basis, predicted), acceptance))
     return texts
 
 
@@ -291,68 +303,13 @@ def _within(points: Iterable[tuple[int, float]], size: int, flag: str) -> None:
         seen.add(k)
 
 
-def _text(result: Result) -> str:
-    head = (
-        "k",
-        f"coverage ({result['basis']})",
-        "ceiling",
-        "accept length",
-        *(f"over {int(base):,}" for base in result["table"][0]["gains"]),
-    )
-    rows = [
-        (
-            row["k"],
-            f"{row['coverage']:.2%}",
-            f"{row['ceiling']:.2f}",
-            "{1:.2f} ({0:.2f} to {2:.2f})".format(*row["accept_length"]),
-            *(_percent(*gain) for gain in row["gains"].values()),
-        )
-        for row in result["table"]
-    ]
-    streams = [
-        f"{point['streams']}: {_percent(*point['gain'])}"
-        for point in result["streams"]
-        if point["gain"]
-    ]
-    worst = max(abs(c["error"]) for c in result["paper_check"])
-    return "\n\n".join(
-        [
-            "\n".join(result["decision_text"]),
-            table([head, *rows]),
-            *(
-                [f"Gain of {result['decision']['k']:,} by sequences at once: {'; '.join(streams)}."]
-                if streams
-                else []
-            ),
-            f"A head that cost nothing would make cycles {result['largest_gain']:.1%} faster at "
-            "most.",
-            *(
-                [check_text(result["measured_check"], result["measured_where"])]
-                if result["measurement"]
-                else []
-            ),
-            "\n".join(f"- {sentence}" for sentence in result["assumptions"]),
-            "Check: calibrated on MT-Bench alone, the cycle model predicts the paper's other six "
-            f"gains from their acceptance lengths within {100 * worst:.1f} points; `evidence` "
-            "holds the forecast against public measurements.",
-        ]
-    )
-
-
-def _percent(low: float, middle: float, high: float) -> str:
-    """The expected gain with its 90 % band; one number where the band has no width."""
-    if abs(high - low) < 0.0005:
-        return signed(middle)
-    return expected(low, middle, high)
-
-
 COMMANDS = (
     Command(
         "forecast",
         "predict acceptance length and throughput for every k, as intervals",
         _forecast,
         _arguments,
-        _text,
+        forecast_text,
         "forecast blend.npz --hardware h100 --accept-length 2.89 --served mtbench.npz",
     ),
 )

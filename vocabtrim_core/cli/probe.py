@@ -22,7 +22,8 @@ DEFAULT = "llama-3.2-1b"  # the largest that a laptop probes in two minutes
 def _arguments(parser: argparse.ArgumentParser) -> None:
     from vocabtrim_core.serving.probe_request import ProbeRequest
 
-    draft_options(parser, f"(default {DEFAULT})")
+    shapes = draft_options(parser, f"(default {DEFAULT})")
+    shared(shapes, "--target", help="the draft of a target: its folder or hub id, or smollm2")
     group = parser.add_argument_group("what is timed")
     add_options(group, ProbeRequest, "ks", "batches", "context", "topk", "with_target", "depth")
     group.add_argument(
@@ -38,19 +39,22 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _probe(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.draft_config import load_architecture
+    from vocabtrim_core.drafts.target import target_architecture
     from vocabtrim_core.serving import latency_probe
     from vocabtrim_core.serving.probe_request import ProbeRequest
     from vocabtrim_core.workspace.files import write_atomic
 
     shape = named_draft(arguments) or load_architecture(DEFAULT)
+    if arguments.target:
+        shape = target_architecture(arguments.target)
     ks = arguments.k or latency_probe.default_sizes(shape.vocab_size)
     request = parsed(ProbeRequest, arguments, architecture=shape, ks=ks)
     progress(0, None, "Making random weights")
     from vocabtrim_core.serving.latency_timing import run_probe
 
-    draft = ("--draft-config", str(arguments.draft_config))
-    if arguments.draft_config is None:
-        draft = ("--draft", arguments.draft or DEFAULT)
+    draft = ("--draft", arguments.draft or DEFAULT)
+    for flag, named in (("--draft-config", arguments.draft_config), ("--target", arguments.target)):
+        draft = (flag, str(named)) if named else draft
     command = shell_line("probe", *draft, *to_argv(request, stated=True))
     result = run_probe(request, progress, command=command)
     path = latency_probe.save(result)

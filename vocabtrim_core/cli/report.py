@@ -1,4 +1,4 @@
-"""Commands that present a choice to people: report, card."""
+"""The command that presents a choice to people: report."""
 
 from __future__ import annotations
 
@@ -45,7 +45,12 @@ if TYPE_CHECKING:
 # --- arguments ----------------------------------------------------------------------------------
 
 
-def _input_arguments(parser: argparse.ArgumentParser) -> None:
+def input_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what a choice is read from: counts, choice, measurements, tokenizer.
+
+    Args:
+        parser: The parser of `report` or `card`.
+    """
     counts_argument(parser)
     shared(
         parser,
@@ -62,7 +67,7 @@ def _input_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _report_arguments(parser: argparse.ArgumentParser) -> None:
-    _input_arguments(parser)
+    input_arguments(parser)
     add = parser.add_argument
     shared(parser, "--out", required=True, help="the .html to write")
     add("--pdf", action="store_true", help="also as PDF beside it (needs Chromium or Chrome)")
@@ -86,7 +91,7 @@ def _report(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError("--png needs --figures DIR, the folder the figures go to.")
     if arguments.pdf or arguments.png:
         pdf.required()
-    data = _data(arguments, progress)
+    data = read_report_data(arguments, progress)
     progress(2, 4, "writing the report")
     page = report_html(data)
     write_atomic(arguments.out, page.encode())
@@ -107,39 +112,11 @@ def _report(arguments: argparse.Namespace, progress: Progress) -> Result:
                     pdf.print_png(text, scratch / f"{name}.png")
             files += [str(folder / path.name) for path in sorted(scratch.iterdir())]
     return {
-        **_summary(data),
+        **summary(data),
         "out": arguments.out,
         "bytes": len(page.encode()),
         "files": files,
     }
-
-
-def _card_arguments(parser: argparse.ArgumentParser) -> None:
-    _input_arguments(parser)
-    shared(parser, "--out", required=True, help="the README.md to write")
-    shared(parser, "--draft-folder", help="a draft that `slice` wrote")
-    shared(parser, "--target", default="", metavar="ID", help="hub id of the target model")
-    parser.add_argument(
-        "--licence", default="", metavar="ID", help="licence of the draft, as the hub spells it"
-    )
-
-
-def _card(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.drafts.slicing import SlicedDraft
-    from vocabtrim_core.report.card import model_card
-    from vocabtrim_core.workspace.files import write_atomic
-
-    sliced = SlicedDraft.load(arguments.draft_folder) if arguments.draft_folder else None
-    data = _data(arguments, progress)
-    choice = data.inputs.choice
-    if sliced and sliced.vocabulary_sha256 != choice.vocabulary_sha256:
-        raise InputError(
-            f"{arguments.draft_folder} keeps {sliced.k:,} other tokens than the choice's "
-            f"{choice.k:,}; give the choice it was cut for."
-        )
-    text = model_card(data, sliced=sliced, target=arguments.target, licence=arguments.licence)
-    write_atomic(arguments.out, text.encode())
-    return {**_summary(data), "out": arguments.out, "bytes": len(text.encode())}
 
 
 def _at_hand(choice: SelectionSpec) -> list[str]:
@@ -156,7 +133,19 @@ def _at_hand(choice: SelectionSpec) -> list[str]:
     return [key for key in choice.on or () if key in stored_keys]
 
 
-def _data(arguments: argparse.Namespace, progress: Progress) -> ReportData:
+def read_report_data(arguments: argparse.Namespace, progress: Progress) -> ReportData:
+    """Gather what is to be presented.
+
+    Args:
+        arguments: With the options of `input_arguments`.
+        progress: Called as progress(done, total, message).
+
+    Returns:
+        The content of a report.
+
+    Raises:
+        InputError: The choice does not belong to the counts, or something is not there.
+    """
     from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.report.data import report_data
     from vocabtrim_core.report.inputs import ReportInputs
@@ -227,7 +216,7 @@ def _intervals(
     is_kept: np.ndarray,
 ) -> dict[str, Any]:
     """Of corpora other than the one that chose: in sample an interval says nothing of new text."""
-    from vocabtrim_core.generalization.uncertainty import coverage_interval
+    from vocabtrim_core.generalization.intervals import coverage_interval
 
     return {
         counts.key: coverage_interval(own_responses, is_kept)
@@ -265,7 +254,15 @@ def _command(arguments: argparse.Namespace) -> str:
     return shell_line(*line, "--out", "report.html")
 
 
-def _summary(data: ReportData) -> Result:
+def summary(data: ReportData) -> Result:
+    """Summarise the choice as JSON values.
+
+    Args:
+        data: The content of the report.
+
+    Returns:
+        The choice, its coverage elsewhere and its throughput.
+    """
     choice = data.opened.choice
     return {
         **asdict(choice),
@@ -283,7 +280,15 @@ def _summary(data: ReportData) -> Result:
     }
 
 
-def _summary_text(result: Result) -> str:
+def summary_text(result: Result) -> str:
+    """Write the summary for people.
+
+    Args:
+        result: What `summary` gives, with the file that was written.
+
+    Returns:
+        A few lines.
+    """
     lines = [named_values(result, "k", "coverage", "latency_reduction", "utility", "bytes", "out")]
     rows = [(place["name"], f"{place['coverage']:.2%}") for place in result["elsewhere"]]
     lines += [table([("elsewhere", "coverage"), *rows])] if rows else []
@@ -297,16 +302,7 @@ COMMANDS = (
         "write the report of a choice: one HTML file, and PDF, figures and tables on request",
         _report,
         _report_arguments,
-        _summary_text,
+        summary_text,
         "report blend.npz --choice choice.json --on gsm8k.npz --out report.html --pdf",
-    ),
-    Command(
-        "card",
-        "write a model card for a draft with this vocabulary",
-        _card,
-        _card_arguments,
-        _summary_text,
-        "card blend.npz --choice choice.json --target meta-llama/Llama-3.1-8B-Instruct "
-        "--out README.md",
     ),
 )

@@ -71,7 +71,10 @@ def same_tokenizer(tokenizer: Tokenizer, counts: TokenCounts) -> Tokenizer:
         counts: The counts.
 
     Returns:
-        The tokenizer, with V of the counts. InputError where it is another one.
+        The tokenizer, with V of the counts.
+
+    Raises:
+        InputError: It is another one.
     """
     from dataclasses import replace
 
@@ -114,7 +117,10 @@ def comparable_counts(specs: Sequence[str]) -> list[TokenCounts]:
         specs: Files or keys.
 
     Returns:
-        The counts. InputError where tokenizer, V or rule differ from the first.
+        The counts.
+
+    Raises:
+        InputError: Tokenizer, V or rule differ from the first.
     """
     from vocabtrim_core.counts_store import find_counts
 

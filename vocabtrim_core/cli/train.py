@@ -142,8 +142,8 @@ def _train_text(result: Result) -> str:
         )
         for d in result["drafts"]
     ]
-    said = dict.fromkeys(d["coverage_of"] for d in result["drafts"] if "coverage_of" in d)
-    return "\n".join([table([head, *rows]), *said, *result["notes"]])
+    bases = dict.fromkeys(d["coverage_of"] for d in result["drafts"] if "coverage_of" in d)
+    return "\n".join([table([head, *rows]), *bases, *result["notes"]])
 
 
 # --- draft-eval ---------------------------------------------------------------------------------

@@ -37,7 +37,8 @@ def dataset_files(folder: Path, files: Iterable[Path]) -> tuple[frozenset[Path],
 def _named_by_card(folder: Path) -> set[str]:
     """Names of all files that match the patterns of the card."""
     entries = _header(folder / CARD).get("configs")
-    configs = [entry for entry in entries if isinstance(entry, dict)] if _is_list(entries) else []
+    entries = entries if isinstance(entries, list) else []
+    configs = [entry for entry in entries if isinstance(entry, dict)]
     default = [c for c in configs if c.get("default") or c.get("config_name") == "default"]
     names: set[str] = set()
     for config in default[:1] or configs:
@@ -45,6 +46,8 @@ def _named_by_card(folder: Path) -> set[str]:
         patterns = _patterns(config.get("data_files")) or (["**"] if inside else [])
         for pattern in patterns:
             path = f"{inside}/{pattern}" if inside else pattern.removeprefix("./")
+            if path.startswith("/") or ".." in path.split("/"):
+                continue  # outside of the repository
             for match in glob.glob(path, root_dir=folder, recursive=True):  # noqa: PTH207
                 below = (folder / match).rglob("*") if (folder / match).is_dir() else ()
                 names |= {match, *(p.relative_to(folder).as_posix() for p in below)}
@@ -57,11 +60,8 @@ def _patterns(value: Any) -> Sequence[str]:
         return [value]
     if isinstance(value, dict):
         return _patterns(value["path"] if "path" in value else [*value.values()])
-    return [pattern for item in value for pattern in _patterns(item)] if _is_list(value) else []
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
+    items = value if isinstance(value, list) else []
+    return [pattern for item in items for pattern in _patterns(item)]
 
 
 def _header(card: Path) -> dict[str, Any]:

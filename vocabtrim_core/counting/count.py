@@ -24,13 +24,11 @@ from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.counting import cache as kept_counts
 from vocabtrim_core.counting import memory
-from vocabtrim_core.counting.candidates import candidates, proved
+from vocabtrim_core.counting.candidates import candidates
 from vocabtrim_core.counting.config import CountConfig
-from vocabtrim_core.counting.encoding import encode_batch
 from vocabtrim_core.counting.engines import PARALLELISM
 from vocabtrim_core.counting.parts import Part, PartFolder
 from vocabtrim_core.counting.proof import ExactEngine, MismatchError, Proof
-from vocabtrim_core.counting.response_batch import ResponseBatch
 from vocabtrim_core.counting.response_files import ResponseFiles, keep_responses
 from vocabtrim_core.counting.work_queue import WorkQueue, text_bytes
 from vocabtrim_core.counting.worker import pieces_per_block, work
@@ -136,32 +134,6 @@ def _begin(root: Path, run: str) -> None:
     if not (run and mark.is_file() and mark.read_text("utf-8") == run):
         PartFolder(root).remove()
         write_atomic(mark, run.encode())
-
-
-def encoded_responses(
-    corpus: Corpus, recipe: CountConfig, *, engine: str | None = None
-) -> Iterator[ResponseBatch]:
-    """Encode the counted spans of a corpus, batch by batch.
-
-    Args:
-        corpus: The corpus.
-        recipe: Tokenizer, template and rule.
-        engine: Name of the engine to prefer, one of `engines.ENGINES`; None for the fastest.
-
-    Yields:
-        The spans of one batch, with conversations numbered through the corpus.
-
-    Raises:
-        MismatchError: The engine gives other ids than HF tokenizers; the reference engine never
-            does.
-        InputError: A row has an id outside V.
-    """
-    exact = next(proved(corpus, recipe, engine, []))
-    first = 0
-    for batch in corpus.batches():
-        ids, offsets, conversation = encode_batch(batch, recipe, exact).responses()
-        yield ResponseBatch(ids, offsets, conversation + first)
-        first += len(batch)
 
 
 def _count(

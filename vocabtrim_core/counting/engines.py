@@ -142,22 +142,6 @@ ENGINES: dict[str, type[Engine]] = {
 }
 
 
-def make_engine(tokenizer: Tokenizer, prefer: Iterable[str] = tuple(ENGINES)) -> Engine:
-    """Make the first engine that is installed and takes this tokenizer.
-
-    Args:
-        tokenizer: The tokenizer.
-        prefer: Names of `ENGINES` in order of preference; the reference is the last resort.
-
-    Returns:
-        The engine.
-
-    Raises:
-        InputError: There is no engine of a name, or the tokenizer has BPE dropout.
-    """
-    return next(engines(tokenizer, prefer))
-
-
 def engines(
     tokenizer: Tokenizer, prefer: Iterable[str] = tuple(ENGINES), failed: list[str] | None = None
 ) -> Iterator[Engine]:

@@ -36,13 +36,13 @@ def weighted_counts(ids: Array, at: Array, times: Array, size: int) -> Array:
 
 
 @numba.njit(cache=True, nogil=True)
-def hits_of(ids: Array, at: Array, kept: Array) -> Array:
+def hits_of(ids: Array, at: Array, is_kept: Array) -> Array:
     """Count the tokens of each conversation that are kept.
 
     Args:
         ids: uint32[n].
         at: int64[conversations + 1].
-        kept: bool[V].
+        is_kept: bool[V].
 
     Returns:
         int64[conversations].
@@ -50,18 +50,18 @@ def hits_of(ids: Array, at: Array, kept: Array) -> Array:
     hits = np.zeros(len(at) - 1, np.int64)
     for c in range(len(at) - 1):
         for i in range(at[c], at[c + 1]):
-            hits[c] += kept[ids[i]]
+            hits[c] += is_kept[ids[i]]
     return hits
 
 
 @numba.njit(cache=True, nogil=True)
-def hits_of_folds(ids: Array, at: Array, kept: Array, fold: Array) -> Array:
+def hits_of_folds(ids: Array, at: Array, is_kept: Array, fold: Array) -> Array:
     """Count the tokens of each conversation that are kept by its fold's vocabulary.
 
     Args:
         ids: uint32[n].
         at: int64[conversations + 1].
-        kept: bool[folds, V].
+        is_kept: bool[folds, V].
         fold: int64[conversations], the fold of each.
 
     Returns:
@@ -69,7 +69,7 @@ def hits_of_folds(ids: Array, at: Array, kept: Array, fold: Array) -> Array:
     """
     hits = np.zeros(len(at) - 1, np.int64)
     for c in range(len(at) - 1):
-        row = kept[fold[c]]
+        row = is_kept[fold[c]]
         for i in range(at[c], at[c + 1]):
             hits[c] += row[ids[i]]
     return hits

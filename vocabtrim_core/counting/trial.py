@@ -115,7 +115,9 @@ def require_few_refused(corpus: Corpus, recipe: CountConfig) -> None:
     reason, _, places = max(causes, key=lambda counted: counted[1])
     told = []
     if refused := trial.refused.skipped:
-        told.append(f"the template refuses {refused:,} of {trial.rendered:,} conversations")
+        told.append(
+            f"the template refuses {refused:,} of {trial.rendered:,} conversations rendered"
+        )
     if broken:
         told.append(f"{broken:,} of {broken + read:,} rows are broken")
     raise InputError(

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from vocabtrim_core.drafts.completion_clients import Answer
+from vocabtrim_core.drafts.completion_clients import Completion
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace.files import write_atomic
 
@@ -36,7 +36,7 @@ class AnswerJournal:
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         self.path = path
-        self.answers: dict[tuple[int, int], Answer] = {}
+        self.answers: dict[tuple[int, int], Completion] = {}
         if path.is_file():
             self._read(settings)
         else:
@@ -49,7 +49,7 @@ class AnswerJournal:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add(self, row: int, turn: int, answer: Answer) -> None:
+    def add(self, row: int, turn: int, answer: Completion) -> None:
         """Store an answer, on disk before this returns.
 
         Args:
@@ -73,7 +73,7 @@ class AnswerJournal:
                 if "settings" in entry:
                     require_same(entry["settings"], settings, self.path)
                 else:
-                    answer = Answer(entry["text"], entry["cut"])
+                    answer = Completion(entry["text"], entry["cut"])
                     self.answers.setdefault((entry["row"], entry["turn"]), answer)
         if not content.endswith(b"\n"):
             with self.path.open("ab") as file:

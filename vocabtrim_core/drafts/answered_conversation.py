@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vocabtrim_core.drafts.completion_clients import DROP, Answer
+from vocabtrim_core.drafts.completion_clients import DROP, Completion
 
 ASSISTANT = "assistant"
 UNTRAINED = "train"  # a message with this key set to false is context: it carries no loss
@@ -42,7 +42,7 @@ class AnsweredConversation:
         """Number of the next answer, from 0."""
         return self.answers
 
-    def prompt(self, known: Mapping[tuple[int, int], Answer]) -> list[dict[str, Any]] | None:
+    def prompt(self, known: Mapping[tuple[int, int], Completion]) -> list[dict[str, Any]] | None:
         """Take the answers that exist already, and find the next prompt without one.
 
         Args:
@@ -60,7 +60,7 @@ class AnsweredConversation:
             self.take(answer)
         return None
 
-    def take(self, answer: Answer) -> None:
+    def take(self, answer: Completion) -> None:
         """Put an answer into the conversation, in the place of the corpus's own.
 
         Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
@@ -11,6 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import NUMBER, WHOLE, one_of
 from vocabtrim_core.fields.leaf import Leaf
+from vocabtrim_core.server_addresses import (
+    SGLANG_KEY,
+    checked_url,
+    is_loopback,
+    key_for,
+    openai_key_for,
+)
 from vocabtrim_core.templates.chat_template import ChatTemplate
 
 if TYPE_CHECKING:
@@ -19,7 +25,6 @@ if TYPE_CHECKING:
 Message = Mapping[str, Any]
 RETRIES = 4
 RETRIED = {408, 409, 425, 429, 500, 502, 503, 504}  # statuses of failures that may pass
-KEY = "OPENAI_API_KEY"
 DROP, MARK = "drop", "mark"
 CUT = "answers that reach the limit: left out, or kept but not trained on"
 
@@ -29,7 +34,7 @@ class Refused(Exception):  # noqa: N818 - a result for one prompt
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Completion:
     """The answer to one prompt.
 
     Attributes:
@@ -93,7 +98,7 @@ class Answerer(Protocol):
         """
         ...
 
-    async def answer(self, chats: Sequence[Sequence[Message]]) -> list[Answer | Refused]:
+    async def answer(self, chats: Sequence[Sequence[Message]]) -> list[Completion | Refused]:
         """Answer prompts.
 
         Args:
@@ -113,7 +118,8 @@ class Answerer(Protocol):
 class ServerAnswerer:
     """An OpenAI-compatible server (with its own template), or SGLang's /generate (with ours).
 
-    The key of a server that needs one comes from $OPENAI_API_KEY and is never recorded.
+    A key comes from $OPENAI_API_KEY for the server that $OPENAI_BASE_URL names, or for "sglang"
+    from $SGLANG_API_KEY; it goes by https or within this machine, and is never recorded.
 
     Attributes:
         url: Address of the server, with or without /v1.
@@ -124,6 +130,7 @@ class ServerAnswerer:
         template: Our chat template, for "sglang".
         timeout: Seconds for one request.
         wait: Seconds before the first repetition, doubled each time.
+        name: What records call the server; "" for its URL.
         about: What is recorded about it.
         batch_size: Prompts of one call.
         activity: "" (`Answerer.activity`): requests end one by one.
@@ -152,33 +159,36 @@ class ServerAnswerer:
         """Connect to the server, and find its model.
 
         Raises:
-            InputError: The server does not answer as this API does, or lists no model.
+            InputError: The URL is not valid, or the server does not answer as this API does, wants
+                a key, or lists no model.
         """
         import httpx
 
-        key = os.environ.get(KEY)
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self.url = self.url.rstrip("/").removesuffix("/v1")
-        limits = httpx.Limits(max_connections=self.concurrency)
+        self.url = checked_url(self.url)
+        is_sglang = self.api == "sglang"
+        key, remedy = key_for(self.url, SGLANG_KEY) if is_sglang else openai_key_for(self.url)
         self._client = httpx.AsyncClient(
-            base_url=self.url, timeout=self.timeout, headers=headers, limits=limits
+            base_url=self.url,
+            timeout=self.timeout,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            limits=httpx.Limits(max_connections=self.concurrency),
+            trust_env=not is_loopback(self.url),  # no proxy for the loopback
         )
         path = "/model_info" if self.api == "sglang" else "/v1/models"
         try:
             reply = await self._client.get(path)
+            if reply.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+                raise InputError(f"{self.url} wants a key; {remedy}")
             reply.raise_for_status()
             listing = reply.json()
             if self.api == "sglang":
                 served = [listing["model_path"]]
             else:  # some servers list only what they have loaded, which may be nothing
                 served = [entry["id"] for entry in listing["data"]]
-        except (
-            httpx.HTTPError,
-            httpx.InvalidURL,
-            ValueError,
-            KeyError,
-            TypeError,
-        ) as error:
+        except InputError:
+            await self.close()
+            raise
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             await self.close()
             raise InputError(
                 f"{self.url} does not answer {path} as {self.api} servers do "
@@ -196,11 +206,11 @@ class ServerAnswerer:
             "template": template,
         }
 
-    async def answer(self, chats: Sequence[Sequence[Message]]) -> list[Answer | Refused]:
+    async def answer(self, chats: Sequence[Sequence[Message]]) -> list[Completion | Refused]:
         """Implements `Answerer.answer`, with one request per prompt."""
         return list(await asyncio.gather(*map(self._answer_one, chats)))
 
-    async def _answer_one(self, chat: Sequence[Message]) -> Answer | Refused:
+    async def _answer_one(self, chat: Sequence[Message]) -> Completion | Refused:
         import httpx
 
         assert self._client is not None
@@ -238,15 +248,15 @@ class ServerAnswerer:
             "max_tokens": sampling.max_tokens,
         }
 
-    def _read(self, reply: Any) -> Answer:
+    def _read(self, reply: Any) -> Completion:
         if self.api == "sglang":
             about = reply.get("meta_info") or {}
             why, tokens = about.get("finish_reason"), about.get("completion_tokens")
             why = why.get("type") if isinstance(why, dict) else why
-            return Answer(str(reply["text"]), self._is_cut(why, tokens))
+            return Completion(str(reply["text"]), self._is_cut(why, tokens))
         choice, usage = reply["choices"][0], reply.get("usage") or {}
         text = str(choice["message"]["content"] or "")
-        return Answer(
+        return Completion(
             text, self._is_cut(choice.get("finish_reason"), usage.get("completion_tokens"))
         )
 

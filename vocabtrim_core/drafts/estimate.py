@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vocabtrim_core import workspace
+from vocabtrim_core.drafts.capture_memory import capture_problem
 from vocabtrim_core.drafts.feature_sets import list_features
 from vocabtrim_core.drafts.features import estimate_bytes, features_folder
 from vocabtrim_core.drafts.peak_memory import free_for, memory_problem
@@ -13,6 +14,7 @@ from vocabtrim_core.drafts.specforge_run import checkpoint_bytes
 from vocabtrim_core.drafts.speed import EFFICIENCY, Source, speed_of
 from vocabtrim_core.drafts.tokenized_dataset import survey
 from vocabtrim_core.drafts.trial import Setting
+from vocabtrim_core.machine import free_memory
 from vocabtrim_core.wording import format_bytes
 from vocabtrim_core.workspace import disk
 
@@ -125,6 +127,10 @@ def estimate(
     memory = {k: speed.memory for k, speed in speeds.items()}
     free = free_for(setting.trainer, deployment.device)
     length = setting.recipe.max_length or 0
+    capture_seconds = _capture_seconds(setting, tokens, max_tokens, held_out)
+    problem = memory_problem(memory, free, plan, length)
+    if capture_seconds and not problem and deployment.device == "cpu":
+        problem = capture_problem(target, length, free_memory())
     sources: list[Source] = [speed.source for speed in speeds.values()]
     return Estimate(
         conversations=conversations,
@@ -133,13 +139,13 @@ def estimate(
         feature_bytes=estimate_bytes(tokens, conversations, target.hidden_size),
         checkpoint_bytes=sum(checkpoint_bytes(target, k) for k in ks),
         free_bytes=disk.free_bytes(workspace.home()),
-        capture_seconds=_capture_seconds(setting, tokens, max_tokens, held_out),
+        capture_seconds=capture_seconds,
         train_seconds=seconds,
         device=(setting.trainer.devices or ("cpu",))[0] if deployment.device == "cuda" else "cpu",
         source=sources[0] if sources else "shapes",
         memory_bytes=memory,
         free_memory=free,
-        memory_problem=memory_problem(memory, free, plan, length),
+        memory_problem=problem,
     )
 
 

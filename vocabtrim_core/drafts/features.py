@@ -22,6 +22,7 @@ import numpy as np
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.counting.config import CountConfig
+from vocabtrim_core.drafts.capture_memory import batch_tokens
 from vocabtrim_core.drafts.feature_sets import (
     MANIFEST,
     SEQUENCES,
@@ -39,7 +40,6 @@ from vocabtrim_core.workspace.files import remove_scratch, write_atomic
 
 PER_FOLDER = 1000  # samples
 SAMPLE_BYTES = 2500  # what torch.save adds to a sample's tensors
-BATCH_TOKENS = {"cpu": 2048, "cuda": 16_384}
 Progress = Callable[..., Any]
 
 
@@ -70,7 +70,7 @@ def capture(
     """Capture features, or the missing ones, or return them when they are complete.
 
     Every sample is written completely or not at all, so a killed capture continues where it
-    stopped. The disk space is checked before.
+    stopped. Disk space and memory are checked before; batches are smaller where memory is short.
 
     Args:
         target: The target.
@@ -226,7 +226,7 @@ def capture_sequences(
         The device that was used; `device` as given if nothing was missing.
 
     Raises:
-        InputError: There is no GPU, the disk is full, or memory runs out.
+        InputError: There is no GPU, the disk is full, or memory does not suffice.
     """
     import torch
 
@@ -239,6 +239,7 @@ def capture_sequences(
     todo = int(lengths[missing].sum())
     disk.require_space(out, estimate_bytes(todo, len(missing), target.hidden_size))
     device = choose_device(device)
+    at_once = batch_tokens(target, int(lengths[missing].max()), device)
     for path in {paths[i].parent for i in missing}:
         path.mkdir(parents=True, exist_ok=True)
     model = load_model(target, device)
@@ -248,7 +249,7 @@ def capture_sequences(
         key=lambda i: -lengths[i]
     )  # the longest first, so that too little memory shows at once
     with torch.inference_mode():
-        for batch in _batches(missing, lengths, BATCH_TOKENS[device]):
+        for batch in _batches(missing, lengths, at_once):
             rate = (done - start) / max(time.monotonic() - began, 1e-9)
             progress(done, total, "Capturing features", tokens_per_s=rate)
             for i, sample in zip(batch, _samples(model, target, sequences, batch), strict=True):

@@ -56,11 +56,11 @@ def run_tool(
             child.kill()
             child.wait()
         errors.seek(0)
-        said = errors.read()
-    if child.returncode and out_of_space(said):
+        stderr = errors.read()
+    if child.returncode and out_of_space(stderr):
         raise InputError(disk.full_disk(folder))
     if child.returncode:
-        raise InputError(f"SpecForge refuses `{arguments[0]}`: {complaint(said)}")
+        raise InputError(f"SpecForge refuses `{arguments[0]}`: {complaint(stderr)}")
     return output
 
 

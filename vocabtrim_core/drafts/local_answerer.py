@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vocabtrim_core.drafts.completion_clients import Answer, Message, Refused, Sampling
+from vocabtrim_core.drafts.completion_clients import Completion, Message, Refused, Sampling
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.templates.chat_template import ChatTemplate
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
@@ -58,11 +58,11 @@ class LocalAnswerer:
             "template": self.template.name,
         }
 
-    async def answer(self, chats: Sequence[Sequence[Message]]) -> list[Answer | Refused]:
+    async def answer(self, chats: Sequence[Sequence[Message]]) -> list[Completion | Refused]:
         """Implements `Answerer.answer`, in a thread."""
         return await asyncio.to_thread(self._answer, chats)
 
-    def _answer(self, chats: Sequence[Sequence[Message]]) -> list[Answer | Refused]:
+    def _answer(self, chats: Sequence[Sequence[Message]]) -> list[Completion | Refused]:
         import torch
 
         from vocabtrim_core.drafts.features import load_model
@@ -71,7 +71,7 @@ class LocalAnswerer:
         room = self.context - self.sampling.max_tokens
         encoded = [self.tokenizer.ids(self.template.prompt(chat)) for chat in chats]
         fitting = [i for i, ids in enumerate(encoded) if len(ids) <= room]
-        answers: list[Answer | Refused] = [
+        answers: list[Completion | Refused] = [
             Refused(f"prompt and answer do not fit {self.context:,} tokens") for _ in encoded
         ]
         if not fitting:
@@ -103,7 +103,7 @@ class LocalAnswerer:
         for row, i in enumerate(fitting):
             ids_row = generated[row].tolist()
             text = self.tokenizer.backend.decode(ids_row, skip_special_tokens=True)
-            answers[i] = Answer(text, cut=not set(stop_ids) & set(ids_row))
+            answers[i] = Completion(text, cut=not set(stop_ids) & set(ids_row))
         return answers
 
     def _stop_ids(self) -> list[int]:

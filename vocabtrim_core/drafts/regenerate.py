@@ -23,7 +23,7 @@ from vocabtrim_core.corpora import Corpus, questions
 from vocabtrim_core.corpora.skips import NoConversationsError
 from vocabtrim_core.drafts.answer_journal import AnswerJournal, require_same
 from vocabtrim_core.drafts.answered_conversation import AnsweredConversation
-from vocabtrim_core.drafts.completion_clients import Answer, Answerer, Refused, Sampling
+from vocabtrim_core.drafts.completion_clients import Answerer, Completion, Refused, Sampling
 from vocabtrim_core.drafts.regenerated import Regenerated, about_file
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import disk
@@ -195,7 +195,7 @@ async def _answer_group(
         waiting = [talk for talk, _ in asked]
         replies = await answerer.answer([prompt for _, prompt in asked]) if asked else []
         for talk, reply in zip(list(waiting), replies, strict=True):
-            if isinstance(reply, Answer) and reply.text.strip():
+            if isinstance(reply, Completion) and reply.text.strip():
                 journal.add(talk.row, talk.turn, reply)
                 continue
             work.refused[str(reply) if isinstance(reply, Refused) else "an empty answer"] += 1

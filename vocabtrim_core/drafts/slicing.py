@@ -141,9 +141,11 @@ class Plan:
     @property
     def size(self) -> int:
         """Bytes of the new folder, without its small files."""
-        kept = sum(len(t.data) for t in self.draft.tensors.values() if t.name not in REPLACED)
+        unchanged_bytes = sum(
+            len(t.data) for t in self.draft.tensors.values() if t.name not in REPLACED
+        )
         width = self.head.tensor.rows.shape[1]
-        return kept + len(self.rows) * (width + 8) + self.vocabulary.vocab_size
+        return unchanged_bytes + len(self.rows) * (width + 8) + self.vocabulary.vocab_size
 
 
 def plan(

@@ -13,7 +13,7 @@ from typing import Literal
 from vocabtrim_core.drafts.peak_memory import estimate_memory
 from vocabtrim_core.drafts.plan import TrainingPlan
 from vocabtrim_core.drafts.runs import list_runs
-from vocabtrim_core.drafts.trial import COMPUTE, Setting, Trial, trials
+from vocabtrim_core.drafts.trial import COMPUTE, Setting, TrialCost, trials
 
 # Share of the speed of a matrix product that training reaches.
 EFFICIENCY = {"cpu": 0.5, "cuda": 0.35}
@@ -57,13 +57,13 @@ def speed_of(setting: Setting, k: int, tokens_per_step: float) -> Speed:
     """
     length = setting.recipe.max_length or 0
     memory = estimate_memory(setting.target, k, setting.plan, length)
-    made = trials(setting)
-    if made:
+    measured_trials = trials(setting)
+    if measured_trials:
         return Speed(
-            _at(k, made, [t.start_seconds for t in made]),
-            _at(k, made, [t.step_seconds for t in made]),
-            _at(k, made, [t.evaluation_seconds for t in made]),
-            round(_at(k, made, [t.peak_bytes for t in made])) or memory,
+            _at(k, measured_trials, [t.start_seconds for t in measured_trials]),
+            _at(k, measured_trials, [t.step_seconds for t in measured_trials]),
+            _at(k, measured_trials, [t.evaluation_seconds for t in measured_trials]),
+            round(_at(k, measured_trials, [t.peak_bytes for t in measured_trials])) or memory,
             "trial",
         )
     correction = _correction(setting)
@@ -72,9 +72,9 @@ def speed_of(setting: Setting, k: int, tokens_per_step: float) -> Speed:
     return Speed(START_SECONDS, step, evaluation, memory, "run" if correction else "shapes")
 
 
-def _at(k: int, made: Sequence[Trial], values: Sequence[float]) -> float:
+def _at(k: int, measured_trials: Sequence[TrialCost], values: Sequence[float]) -> float:
     """Draw a line through the smallest and the largest trial, and read it at k."""
-    low, high = made[0].k, made[-1].k
+    low, high = measured_trials[0].k, measured_trials[-1].k
     if low == high:
         return values[0]
     line = values[0] + (values[-1] - values[0]) * (k - low) / (high - low)

@@ -20,6 +20,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.spans import Span, counted_mask
 
 TOGETHER = 256  # conversations encoded in one call, which the tokenizer spreads over the cores
+SURVEYED = 400  # rows that `survey` looks at
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +147,7 @@ def read_sequences(
 
 
 def survey(
-    corpus: Corpus, recipe: CountConfig, *, max_tokens: int | None = None, sample: int = 400
+    corpus: Corpus, recipe: CountConfig, *, max_tokens: int | None = None
 ) -> tuple[int, int]:
     """Estimate what a capture would read, from the first rows of the corpus.
 
@@ -154,7 +155,6 @@ def survey(
         corpus: The conversations.
         recipe: How they are rendered and which tokens count.
         max_tokens: Most tokens of the capture; None for all.
-        sample: Rows to look at.
 
     Returns:
         Estimated conversations and tokens.
@@ -164,9 +164,9 @@ def survey(
     for shard in corpus.shards():
         for block in corpus.blocks(shard):
             batch = block.batch()
-            encoded = _encoded(batch, recipe, 0.0, sample)
+            encoded = _encoded(batch, recipe, 0.0, SURVEYED)
             lengths = [len(ids) for ids, mask, _ in encoded if mask[:-1].any()]
-            sampled = max(min(len(batch), sample), 1)
+            sampled = max(min(len(batch), SURVEYED), 1)
             scale = corpus.size_bytes / max(block.file_bytes, 1) * len(batch) / sampled
             if corpus.limit:
                 scale = min(scale, corpus.limit / sampled)
@@ -192,13 +192,13 @@ def head_of(
     Returns:
         Of each with a token that counts: ids int32[L], and which of them carry loss, bool[L].
     """
-    found: list[tuple[np.ndarray, np.ndarray]] = []
+    conversations: list[tuple[np.ndarray, np.ndarray]] = []
     for batch in corpus.batches():
         encoded = _encoded(batch, recipe, 0.0, sample)
-        found += [(ids, mask) for ids, mask, _ in encoded if mask[:-1].any()]
-        if len(found) >= sample:
+        conversations += [(ids, mask) for ids, mask, _ in encoded if mask[:-1].any()]
+        if len(conversations) >= sample:
             break
-    return found[:sample]
+    return conversations[:sample]
 
 
 def is_held_out(text: str, share: float) -> bool:

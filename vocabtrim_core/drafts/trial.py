@@ -47,7 +47,7 @@ Progress = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TrialCost:
     """What a trial of one size measured.
 
     Attributes:
@@ -108,7 +108,7 @@ class Setting:
         return workspace.folder("trials") / f"{key}.json"
 
 
-def trials(setting: Setting) -> list[Trial]:
+def trials(setting: Setting) -> list[TrialCost]:
     """Read the trials of a setting.
 
     Args:
@@ -121,10 +121,10 @@ def trials(setting: Setting) -> list[Trial]:
         stored = json.loads(setting.path.read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return []
-    return sorted((Trial(**entry) for entry in stored), key=lambda trial: trial.k)
+    return sorted((TrialCost(**entry) for entry in stored), key=lambda trial: trial.k)
 
 
-def measure(setting: Setting, ks: Sequence[int], progress: Progress) -> list[Trial]:
+def measure(setting: Setting, ks: Sequence[int], progress: Progress) -> list[TrialCost]:
     """Measure the smallest and the largest size, unless that was done, and store the results.
 
     Args:
@@ -170,7 +170,7 @@ class _TrialRun(SpecForgeRun):
         return yaml.safe_dump(content, sort_keys=False)
 
 
-def _measure(setting: Setting, k: int, report: Callable[[int], None]) -> Trial:
+def _measure(setting: Setting, k: int, report: Callable[[int], None]) -> TrialCost:
     plan = replace(setting.plan, epochs=1, max_steps=STEPS, evaluations=1)
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=workspace.folder("trials")) as home:
         folder = Path(home)
@@ -210,7 +210,7 @@ def _cpu_seconds(note: Path) -> float:
     return 0.0
 
 
-def _read(run: SpecForgeRun, k: int, began: float, cpu: Sequence[float]) -> Trial:
+def _read(run: SpecForgeRun, k: int, began: float, cpu: Sequence[float]) -> TrialCost:
     steps = [m for m in run.metrics() if m.kind == "train"]
     evaluations = [m for m in run.metrics() if m.kind == "eval"]
     if len(steps) <= WARM_UP or not evaluations:
@@ -227,7 +227,7 @@ def _read(run: SpecForgeRun, k: int, began: float, cpu: Sequence[float]) -> Tria
         busy = step > BUSY * used
         step, start = min(step, used), min(start, cpu[0])
         evaluated = min(evaluated, cpu[STEPS] - cpu[STEPS - 1])
-    return Trial(
+    return TrialCost(
         k,
         start_seconds=max(start, 0.0),
         step_seconds=step,
@@ -241,10 +241,10 @@ def _features(setting: Setting, folder: Path, plan: TrainingPlan) -> FeatureSet:
     """Write features of the corpus's first conversations, one of them of the longest length."""
     batch = plan.batch_size * plan.accumulation * setting.deployment.ranks
     needed = batch * STEPS
-    found = head_of(setting.corpus, setting.recipe, needed + EVALUATED)
-    if not found:
+    conversations = head_of(setting.corpus, setting.recipe, needed + EVALUATED)
+    if not conversations:
         raise InputError(f"{setting.corpus.name} has no conversation with tokens that count.")
-    sequences = [found[i % len(found)] for i in range(needed + EVALUATED)]
+    sequences = [conversations[i % len(conversations)] for i in range(needed + EVALUATED)]
     longest = setting.recipe.max_length or max(len(ids) for ids, _ in sequences)
     repeats = -(-longest // len(sequences[0][0]))
     ids, counted = (np.tile(part, repeats)[:longest] for part in sequences[0])

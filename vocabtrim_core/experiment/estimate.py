@@ -220,11 +220,11 @@ def _surveyed(
     if tried and tried.kept:
         conversations, tokens = survey(setting.corpus, setting.recipe)
         mean = tokens / max(conversations, 1)
-        kept = plan.answers * tried.kept / tried.asked
+        answers = plan.answers * tried.kept / tried.asked
     else:
         mean = min(QUESTION_TOKENS + FILLED * plan.answer_tokens, plan.max_length)
-        kept = plan.answers * KEPT
-    tokens = min(kept * mean, plan.max_tokens or kept * mean)
+        answers = plan.answers * KEPT
+    tokens = min(answers * mean, plan.max_tokens or answers * mean)
     return max(round(tokens / mean), 1), round(tokens)
 
 

@@ -55,13 +55,21 @@ def outcome(experiment: Experiment) -> dict[str, Any]:
         "run": results.get(TRAIN, {}).get("run"),
         "measurement": measured.get("key"),
         "drafts": [_row(row, trained.get(row["k"], {})) for row in measured.get("rows", ())],
-        "forecasts": [_forecast(checked) for checked in of_experiment(experiment)],
+        "forecasts": [shown_forecast(checked) for checked in of_experiment(experiment)],
         **{name: measured.get(name, []) for name in SAID},
     }
 
 
-def _forecast(checked: Checked) -> dict[str, Any]:
-    """A measured gain over V beside its forecast."""
+def shown_forecast(checked: Checked) -> dict[str, Any]:
+    """Write a measured gain over V beside its forecast.
+
+    Args:
+        checked: The pair.
+
+    Returns:
+        JSON values: 'label', 'k', 'steps' and 'device' of the trimmed draft, 'measured' and its
+        'noise', 'forecast' (low, middle and high), 'inside', and 'refused' where there is none.
+    """
     row = checked.evidence
     return {
         "label": row.id,
@@ -83,6 +91,7 @@ def _row(measured: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, A
         "k": measured["k"],
         "steps": measured.get("steps"),
         "coverage": trained.get("coverage"),
+        "coverage_held_out": trained.get("coverage_held_out"),
         "held_out_length": trained.get("acceptance_length"),
         "acceptance_length": measured["acceptance_length"],
         "position_acceptance": measured["position_acceptance"],

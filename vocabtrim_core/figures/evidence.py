@@ -118,14 +118,14 @@ def streams_figure(points: Sequence[StreamGain], palette: Palette = LIGHT) -> go
 
 
 def head_bytes_figure(
-    head_bytes: HeadBytes, k: int, cases: Sequence[tuple[int, str]] = (), palette: Palette = LIGHT
+    head_bytes: HeadBytes, k: int, served: Sequence[int] = (), palette: Palette = LIGHT
 ) -> go.Figure:
     """Share of the full bf16 head's bytes that each format saves, over k.
 
     Args:
         head_bytes: Bytes per cycle by format.
         k: The size that is marked.
-        cases: Sizes that people serve, with a label each.
+        served: Sizes of public lists, marked on the line of an untouched format.
         palette: Colours.
 
     Returns:
@@ -144,9 +144,21 @@ def head_bytes_figure(
             hovertemplate=f"<b>%{{x:,}} tokens, {name}</b><br>%{{y:.1f}}% of the bytes saved, "
             "%{customdata:.2f} GB a cycle<extra></extra>",
         )
+    if served:
+        saved = 1 - np.asarray(served) / head_bytes.k[-1]
+        figure.add_scatter(
+            x=list(served),
+            y=100 * saved,
+            mode="markers+text",
+            name="sizes of public lists",
+            text=[f"{size:,} " for size in served],
+            textposition="middle left",
+            textfont={"color": palette.ink, "size": 12},
+            marker={"size": 10, "color": palette.ink, "symbol": "diamond"},
+            hovertemplate="<b>%{x:,} tokens</b>, the size of public lists<extra></extra>",
+        )
     layout(figure, palette, height=360)
     size_axis(figure, int(head_bytes.k[-1]))
-    for size, label in ((k, f"{k:,}"), *cases):
-        mark_size(figure, size, label, palette)
+    mark_size(figure, k, f"{k:,}", palette)
     figure.update_yaxes(title_text="Head bytes saved per cycle", ticksuffix="%", range=[0, 102])
     return figure

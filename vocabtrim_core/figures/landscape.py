@@ -154,7 +154,10 @@ def alpha_path_info(tradeoff: TradeOff, steps: int = 201) -> AlphaPathInfo:
         steps: Number of alphas.
 
     Returns:
-        The optima. InputError where no size reaches the floor.
+        The optima.
+
+    Raises:
+        InputError: No size reaches the floor.
     """
     alphas = np.linspace(0, 1, steps)
     k = tradeoff.alpha_path(alphas)

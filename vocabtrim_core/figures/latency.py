@@ -48,7 +48,10 @@ def latency_info(probe: Probe, batch: int) -> StepLatencyInfo:
         batch: The batch size.
 
     Returns:
-        Times in seconds. InputError where the batch size was not probed.
+        Times in seconds.
+
+    Raises:
+        InputError: The batch size was not probed.
     """
     rows = probe.at(batch)
     full, shape = rows[-1], probe.architecture

@@ -7,27 +7,28 @@ import plotly.graph_objects as go
 from vocabtrim_core.figures.style import LIGHT, Palette, layout
 from vocabtrim_core.generalization.missing import Group, Missing
 
+MOST_GROUPS = 10
 
-def missing_info(report: Missing, limit: int = 10) -> tuple[Group, ...]:
+
+def missing_info(report: Missing) -> tuple[Group, ...]:
     """Order the groups of missing tokens by rising share.
 
     Args:
         report: The missing tokens.
-        limit: Most groups; the smallest ones beyond are summed up as one.
 
     Returns:
-        The groups.
+        At most `MOST_GROUPS` groups; the smallest ones beyond are summed up as one.
     """
     groups = list(report.groups)
-    if len(groups) > limit:
-        small = groups[limit - 1 :]
+    if len(groups) > MOST_GROUPS:
+        small = groups[MOST_GROUPS - 1 :]
         summed = Group(
             f"{len(small)} other kinds",
             sum(group.distinct for group in small),
             sum(group.occurrences for group in small),
             sum(group.share for group in small),
         )
-        groups = [*groups[: limit - 1], summed]
+        groups = [*groups[: MOST_GROUPS - 1], summed]
     return tuple(sorted(groups, key=lambda group: group.occurrences))
 
 

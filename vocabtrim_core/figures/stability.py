@@ -18,7 +18,7 @@ from vocabtrim_core.figures.style import (
     translucent,
     whiskers,
 )
-from vocabtrim_core.generalization.uncertainty import Optimism
+from vocabtrim_core.generalization.held_out import Optimism
 
 
 class StabilityInfo(NamedTuple):

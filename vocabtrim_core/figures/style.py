@@ -74,17 +74,16 @@ def layout(figure: go.Figure, palette: Palette, *, height: int, **options: Any) 
     return figure
 
 
-def size_axis(figure: go.Figure, vocab_size: int, title: str = "Draft vocabulary size k, tokens"):
+def size_axis(figure: go.Figure, vocab_size: int) -> None:
     """Make the x axis one of sizes, 10..V on a log scale.
 
     Args:
         figure: The figure, which is changed.
         vocab_size: V.
-        title: Title of the axis.
     """
     figure.update_xaxes(
         type="log",
-        title_text=title,
+        title_text="Draft vocabulary size k, tokens",
         tickformat=",",
         dtick=1,
         range=[1, float(np.log10(vocab_size * 1.08))],

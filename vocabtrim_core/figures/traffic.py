@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from vocabtrim_core.coverage import HeldOut
 from vocabtrim_core.figures.style import LIGHT, Palette, dot, layout, translucent, whiskers
 from vocabtrim_core.generalization.compare import TransferMatrix
+from vocabtrim_core.generalization.intervals import CoverageInterval
 from vocabtrim_core.generalization.stability import HeldOutCoverage
-from vocabtrim_core.generalization.uncertainty import CoverageInterval
 
 MOST_NAMED = 16  # cells of a transfer matrix are labelled up to this many sets
 

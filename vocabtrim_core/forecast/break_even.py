@@ -59,5 +59,5 @@ def break_even(forecast: Forecast, k: int, baseline_k: int) -> BreakEven:
         return BreakEven(loss, 0.0)
     if length(1.0) < goal:
         return BreakEven(loss, None)
-    found = root_scalar(lambda coverage: length(coverage) - goal, bracket=(0.0, 1.0), xtol=1e-6)
-    return BreakEven(loss, float(found.root))
+    crossing = root_scalar(lambda coverage: length(coverage) - goal, bracket=(0.0, 1.0), xtol=1e-6)
+    return BreakEven(loss, float(crossing.root))

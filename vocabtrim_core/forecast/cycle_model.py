@@ -111,13 +111,12 @@ class CycleModel:
         return depth * bytes_per_weight * hidden_size / self.row_s
 
 
-def calibrate(points: Sequence[tuple[int, float]], source: str = "two measurements") -> CycleModel:
+def calibrate(points: Sequence[tuple[int, float]]) -> CycleModel:
     """Fit a least-squares line through measured cycle times.
 
     Args:
         points: (k, seconds per cycle), with two different k at least. Seconds per cycle are
             acceptance length / throughput.
-        source: What the numbers are based on, one phrase for people.
 
     Returns:
         The model.
@@ -137,7 +136,7 @@ def calibrate(points: Sequence[tuple[int, float]], source: str = "two measuremen
     if (times <= 0).any():
         raise InputError("Cycle times must be positive seconds.")
     row_s, fixed_s = np.polyfit(ks, times, 1)
-    return CycleModel(float(fixed_s), float(row_s), source)
+    return CycleModel(float(fixed_s), float(row_s), "two measurements")
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,25 +124,25 @@ def row_format(settings: ForecastSettings, architecture: DraftArchitecture) -> f
 def _checked(cycles: CycleRange, row: float, shortest: float) -> CycleRange:
     """The same range, with a sentence where bytes hardly explain it; InputError if they cannot."""
     rate = row / cycles.middle.row_s
-    said = f"These cycle times say that head rows are read at {rate / 1e9:,.3g} GB/s"
+    sentence = f"These cycle times say that head rows are read at {rate / 1e9:,.3g} GB/s"
     check = "check that each time belongs to its k and is in seconds"
     if rate > MOST_DEVICES * FASTEST.bandwidth:
         raise InputError(
-            f"{said}, faster than {MOST_DEVICES} devices of {FASTEST.name} could; {check}."
+            f"{sentence}, faster than {MOST_DEVICES} devices of {FASTEST.name} could; {check}."
         )
     if rate < LEAST_RATE:
-        raise InputError(f"{said}, slower than any memory is; {check}.")
+        raise InputError(f"{sentence}, slower than any memory is; {check}.")
     if rate < SLOWEST and shortest >= LONG_SECONDS:
         raise InputError(
-            f"{said} in cycles of {shortest:g} s and more, slower than any device here; give "
+            f"{sentence} in cycles of {shortest:g} s and more, slower than any device here; give "
             f"seconds, such as {shortest / 1e3:.3g} for {shortest:g} ms."
         )
     if rate > FASTEST.bandwidth:
-        said += (
+        sentence += (
             f", faster than one {FASTEST.name}: right where devices share the head, else {check}."
         )
     elif rate < SLOWEST:
-        said += f", slower than any device here; {check}."
+        sentence += f", slower than any device here; {check}."
     else:
         return cycles
-    return replace(cycles, regime=f"{cycles.regime} {said}")
+    return replace(cycles, regime=f"{cycles.regime} {sentence}")

@@ -77,7 +77,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Served:
+class TrafficForecast:
     """Evaluation traffic with the forecast made for it.
 
     Attributes:
@@ -93,10 +93,10 @@ class Served:
 
 def worst_served(
     tradeoff: TradeOff,
-    served: Sequence[Served],
+    served: Sequence[TrafficForecast],
     chosen_k: int | None = None,
     accepted_like: int | None = None,
-) -> Served:
+) -> TrafficForecast:
     """The text on which the size in view gains least over all tokens.
 
     Args:
@@ -133,7 +133,7 @@ def _too_little(tradeoff: TradeOff, stability: tuple[int, int] | None) -> bool:
 
 def decide(
     tradeoff: TradeOff,
-    served: Sequence[Served],
+    served: Sequence[TrafficForecast],
     *,
     chosen_k: int | None = None,
     accepted_like: int | None = None,

@@ -101,6 +101,9 @@ HARDWARE = {
     ),
     "strix-halo": Hardware("Ryzen AI Max+ 395", 0.256e12, 59e12, 128e9, "AMD product page"),
     "apple-ultra": Hardware("Apple M3 Ultra", 0.819e12, 57e12, 512e9, "Apple product page"),
+    "apple-pro": Hardware(
+        "Apple M5 Pro", 0.307e12, 17e12, 64e9, "Apple product page; FLOPs assumed"
+    ),
     "apple-max": Hardware("Apple M4 Max", 0.546e12, 34e12, 128e9, "Apple product page"),
     "epyc": Hardware(
         "EPYC 9005, one socket",

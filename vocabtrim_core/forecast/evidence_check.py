@@ -14,11 +14,16 @@ from typing import NamedTuple
 import numpy as np
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, full_length_from
+from vocabtrim_core.forecast.acceptance_model import (
+    AcceptanceModel,
+    full_length_from,
+    order_free_ceiling,
+)
 from vocabtrim_core.forecast.band import Z, around
 from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.devices import device
 from vocabtrim_core.forecast.evidence import CLASSES, Evidence
+from vocabtrim_core.forecast.retraining import LENGTH_NOISE
 from vocabtrim_core.forecast.roofline import from_one_run
 from vocabtrim_core.forecast.throughput import Forecast, Gain
 
@@ -99,6 +104,7 @@ def _forecast_of(row: Evidence) -> Gain:
         raise InputError("The source does not give the head's shape and the drafted tokens.")
     if row.head_bytes_base is None:
         raise InputError("The source does not say in how many bits the head is stored.")
+    _check_lengths(row)
     cycle_s = _cycle_s(row)
     if cycle_s is None:
         raise InputError("The source gives no cycle time of the baseline.")
@@ -108,6 +114,22 @@ def _forecast_of(row: Evidence) -> Gain:
     if row.coverage_k is None and row.k < least:
         raise InputError("The source does not say what share of the text the list covers.")
     return _with_noise(_trimmed(row, cycle_s), row.noise)
+
+
+def _check_lengths(row: Evidence) -> None:
+    """InputError where a length is more than a perfect draft reaches at the stated coverage."""
+    for length, coverage in (
+        (row.length_base, row.coverage_base),
+        (row.length_k, row.coverage_k),
+    ):
+        if length is None or coverage is None:
+            continue
+        (most,) = order_free_ceiling(np.array([coverage]), row.depth)
+        if length > most * np.exp(Z * LENGTH_NOISE):
+            raise InputError(
+                f"An acceptance length of {length:g} contradicts a coverage of {coverage:.1%}: a "
+                f"perfect draft reaches {most:.2f}; check both."
+            )
 
 
 def _with_noise(gain: Gain, noise: float) -> Gain:
@@ -155,11 +177,13 @@ def _trimmed(row: Evidence, cycle_s: float) -> Gain:
         length = row.throughput_base * cycle_s / row.batch
     covers = (row.coverage_k,) if row.coverage_k is not None else UNKNOWN_COVERAGE
     forecasts = [_forecast(row, length, cover, cycles) for cover in covers]
-    expected_gain = forecasts[len(forecasts) // 2].gain(row.k, row.k_base)
+    head_bytes = (row.head_bytes_k or 1.0, row.head_bytes_base or 1.0)
+    rows = round(row.k * head_bytes[0] / head_bytes[1]) if row.head_bytes_k else row.k
+    expected_gain = forecasts[len(forecasts) // 2].gain(rows, row.k_base, row.k)
     if len(covers) == 1:
         return expected_gain
     least, most = (
-        float(np.log((1 + f.gain(row.k, row.k_base).middle) / (1 + expected_gain.middle)))
+        float(np.log((1 + f.gain(rows, row.k_base, row.k).middle) / (1 + expected_gain.middle)))
         for f in forecasts[::2]
     )
     return _widened(expected_gain, (least, most))

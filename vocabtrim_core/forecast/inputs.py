@@ -11,12 +11,6 @@ from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.acceptance import (
-    Ceiling,
-    ceiling,
-    check_depth,
-    held_out_ceiling,
-)
 from vocabtrim_core.forecast.acceptance_model import (
     AcceptanceModel,
     expected_tokens,
@@ -25,6 +19,12 @@ from vocabtrim_core.forecast.acceptance_model import (
     position_rates,
 )
 from vocabtrim_core.forecast.band import Z
+from vocabtrim_core.forecast.ceiling import (
+    Ceiling,
+    ceiling,
+    check_depth,
+    held_out_ceiling,
+)
 from vocabtrim_core.forecast.paper import RESULTS
 from vocabtrim_core.forecast.retraining import AUTO, DECAY, retraining
 from vocabtrim_core.forecast.settings import ForecastSettings
@@ -61,16 +61,15 @@ def paper_range(depth: int) -> tuple[float, float]:
     return paper_length(depth, min(lengths)), paper_length(depth, max(lengths))
 
 
-def paper_settings(depth: int = PAPER_DEPTH) -> ForecastSettings:
+def paper_settings() -> ForecastSettings:
     """The forecast's settings until there are others: the paper's draft on MT-Bench, its device.
-
-    Args:
-        depth: Drafted tokens K per cycle.
 
     Returns:
         The settings, with the range that holds where no acceptance length was measured.
     """
-    return ForecastSettings(paper_length(depth), depth, full_range=paper_range(depth))
+    return ForecastSettings(
+        paper_length(PAPER_DEPTH), PAPER_DEPTH, full_range=paper_range(PAPER_DEPTH)
+    )
 
 
 MOST_ABOVE = 0.01  # a measured length this far above a perfect draft's is still taken as rounded
@@ -258,8 +257,8 @@ def of_several(acceptance: Acceptance, names: Sequence[str]) -> Acceptance:
     """
     if len(names) < 2:
         return acceptance
-    said = f"Of {listed(names)}, {acceptance.served} gains least and decides."
-    return replace(acceptance, assumed=(said, *acceptance.assumed))
+    sentence = f"Of {listed(names)}, {acceptance.served} gains least and decides."
+    return replace(acceptance, assumed=(sentence, *acceptance.assumed))
 
 
 def _full_length(

@@ -19,12 +19,11 @@ from dataclasses import dataclass
 
 from vocabtrim_core.errors import InputError
 
-# Standard deviation of the logarithm of one measured acceptance length where no runs tell it: the
-# ratio of two measurements varies by 2.5 % (`evidence.UNSTATED_NOISE`), each by a root of 2 less.
+# Standard deviation of the logarithm of one measured acceptance length where no runs tell it: two
+# measurements of one draft on other prompts differ by about 2.5 %, each by a root of 2 less.
 LENGTH_NOISE = 0.018
 
-# Mean and standard deviation, log odds. Wider than the fit, which few cases decide: with the fit's
-# own the band held 27 of 31 lengths that were left out.
+# Mean and standard deviation, log odds. Wider than the fit, which few cases decide.
 RARITY = (1.0, 1.4)
 # Per-position acceptance falls along a draft: 0.98 per position reproduces the lengths that
 # SpecBundle measured on MT-Bench at K = 3, 5 and 7 from the one at K = 3.

@@ -74,12 +74,12 @@ class ContextReuse:
         return 1 - (1 - self.shares(windows)) * (1 - self.coverage)
 
 
-def context_reuse(conversations: Iterable[WholeConversations], kept: np.ndarray) -> ContextReuse:
+def context_reuse(conversations: Iterable[WholeConversations], is_kept: np.ndarray) -> ContextReuse:
     """Measure, for every counted token that is not kept, how far back it last occurred.
 
     Args:
         conversations: Rendered conversations with marks on the counted tokens, in groups.
-        kept: bool[V], the tokens of the static list.
+        is_kept: bool[V], the tokens of the static list.
 
     Returns:
         Distances to the last occurrence in the same conversation.
@@ -90,12 +90,12 @@ def context_reuse(conversations: Iterable[WholeConversations], kept: np.ndarray)
     total = np.zeros(1, np.int64)
     conversation_count = tokens = 0
     for ids, at, counted in conversations:
-        if len(ids) and ids.max() >= len(kept):
+        if len(ids) and ids.max() >= len(is_kept):
             raise InputError(
                 f"The conversations hold id {ids.max():,}, but the vocabulary has V = "
-                f"{len(kept):,} tokens; give the tokenizer that it was made for."
+                f"{len(is_kept):,} tokens; give the tokenizer that it was made for."
             )
-        distances = np.bincount(previous_distances(ids, at, len(kept))[counted & ~kept[ids]])
+        distances = np.bincount(previous_distances(ids, at, len(is_kept))[counted & ~is_kept[ids]])
         longer, shorter = (distances, total) if len(distances) > len(total) else (total, distances)
         longer[: len(shorter)] += shorter
         total = longer

@@ -12,9 +12,13 @@ from vocabtrim_core.counting.shard_counts import ShardCounts, load_shards
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.generalization.held_out import StabilitySample, held_out_curve
+from vocabtrim_core.generalization.held_out import (
+    StabilitySample,
+    held_out_coverage,
+    held_out_curve,
+)
+from vocabtrim_core.generalization.intervals import CoverageInterval
 from vocabtrim_core.generalization.k_interval import k_interval
-from vocabtrim_core.generalization.uncertainty import CoverageInterval, held_out_coverage
 from vocabtrim_core.generalization.unseen import LEAST_PIECES
 from vocabtrim_core.tradeoff import TradeOff
 

@@ -17,7 +17,7 @@ from scipy.special import stdtrit
 from vocabtrim_core.counting.kernels import owners
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counting.shard_counts import ShardCounts
-from vocabtrim_core.generalization.uncertainty import LEVEL, need_two, unseen_mass
+from vocabtrim_core.generalization.intervals import LEVEL, need_two
 
 Basis = Literal["conversations", "pieces", "tokens"]
 LEAST_PIECES = 8  # fewest pieces for an estimate that leaves out each in turn
@@ -64,6 +64,21 @@ class Unseen:
             )
         assert self.low is not None
         return f"{share} ({self.low:.3%} to {self.high:.3%}) {claim} (estimated)."
+
+
+def unseen_mass(counts: np.ndarray) -> float:
+    """Good-Turing estimate of the chance that the next token is a new one: N1 / N.
+
+    It takes tokens as independent, so it is a lower bound on real text; `unseen` is the
+    estimate to show.
+
+    Args:
+        counts: int64[V], not all zero.
+
+    Returns:
+        0..1.
+    """
+    return float(np.count_nonzero(counts == 1) / counts.sum())
 
 
 def unseen(

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from vocabtrim_core.coverage import HeldOut, coverage_on
-from vocabtrim_core.forecast.decision import Decision, Served, decide
+from vocabtrim_core.forecast.decision import Decision, TrafficForecast, decide
 from vocabtrim_core.forecast.inputs import Acceptance
 from vocabtrim_core.forecast.paper import known_sizes
 from vocabtrim_core.forecast.throughput import Forecast, Gain
+from vocabtrim_core.generalization.intervals import CoverageInterval
 from vocabtrim_core.generalization.missing import Missing, missing
-from vocabtrim_core.generalization.uncertainty import CoverageInterval
 from vocabtrim_core.report.forecast import acceptance_for, equivalent_top_k, predict
 from vocabtrim_core.report.inputs import ReportInputs
 from vocabtrim_core.selection_spec.opened import Opened
@@ -96,8 +96,8 @@ class ReportData:
         acceptance: Acceptance on the evaluation traffic, None without a forecast.
         forecast: The forecast, None without an acceptance length.
         decision: What to serve and what it brings, None without a forecast.
-        like_k: The fewest most frequent tokens that cover as much as the chosen ones; k itself for
-            plain top-k.
+        equivalent_k: The fewest most frequent tokens that cover as much as the chosen ones; k
+            itself for plain top-k.
     """
 
     inputs: ReportInputs
@@ -154,8 +154,11 @@ def report_data(inputs: ReportInputs) -> ReportData:
         inputs: What the report is made from.
 
     Returns:
-        The content. InputError for stale counts, corpora that cannot be compared, and forecast
-        settings out of range.
+        The content.
+
+    Raises:
+        InputError: Counts are stale, corpora cannot be compared, or forecast settings
+            out of range.
     """
     opened = inputs.choice.open(inputs.counts)
     inputs.check()
@@ -195,7 +198,7 @@ def _decision(
     """The decision for the chosen size."""
     if predicted is None or acceptance is None:
         return None
-    text = Served(acceptance.served, acceptance.basis, predicted)
+    text = TrafficForecast(acceptance.served, acceptance.basis, predicted)
     return decide(
         opened.tradeoff,
         [text],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from vocabtrim_core.generalization.uncertainty import CoverageInterval
+from vocabtrim_core.generalization.intervals import CoverageInterval
 from vocabtrim_core.report.data import ReportData
 from vocabtrim_core.report.svg import ACCENT, INK, WIDTH, Scale, Sheet, changes, percents
 from vocabtrim_core.tokenizers.text import visible

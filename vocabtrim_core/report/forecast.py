@@ -12,7 +12,7 @@ from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.cycle_times import cycle_times
-from vocabtrim_core.forecast.decision import Served, worst_served
+from vocabtrim_core.forecast.decision import TrafficForecast, worst_served
 from vocabtrim_core.forecast.devices import device
 from vocabtrim_core.forecast.inputs import Acceptance, acceptance_on, of_several, served_text
 from vocabtrim_core.forecast.other_kinds import of_kind
@@ -98,7 +98,7 @@ def worst_acceptance(
         return texts[0] if texts else None
     forecasts = [predict(choice.forecast, opened, acceptance) for acceptance in texts]
     served = [
-        Served(acceptance.served, acceptance.basis, forecast)
+        TrafficForecast(acceptance.served, acceptance.basis, forecast)
         for acceptance, forecast in zip(texts, forecasts, strict=True)
         if forecast is not None
     ]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.inputs import Acceptance
+from vocabtrim_core.generalization.intervals import CoverageInterval
 from vocabtrim_core.generalization.stability import HeldOutCoverage
-from vocabtrim_core.generalization.uncertainty import CoverageInterval
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 

@@ -34,6 +34,7 @@ QUIET = (
     "--disable-extensions",
 )
 SECONDS = 120
+PNG_WIDTH, PNG_SCALE = 720, 2  # CSS pixels of the page; pixels of the image per CSS pixel
 
 
 def chromium() -> str | None:
@@ -68,7 +69,10 @@ def print_pdf(page: str | Path, out: str | Path) -> Path:
         out: The PDF to write.
 
     Returns:
-        The path of the PDF. InputError without Chromium, and where it fails.
+        The path of the PDF.
+
+    Raises:
+        InputError: There is no Chromium, or it fails.
     """
     with atomic(out) as scratch:
         _run(
@@ -80,17 +84,18 @@ def print_pdf(page: str | Path, out: str | Path) -> Path:
     return Path(out)
 
 
-def print_png(svg: str, out: str | Path, width: int = 720, scale: int = 2) -> Path:
+def print_png(svg: str, out: str | Path) -> Path:
     """Print an SVG figure as PNG on white.
 
     Args:
         svg: SVG text with a viewBox.
         out: The PNG to write.
-        width: Width of the page in CSS pixels.
-        scale: Pixels of the image per CSS pixel.
 
     Returns:
-        The path of the PNG. InputError without Chromium, and where it fails.
+        The path of the PNG.
+
+    Raises:
+        InputError: There is no Chromium, or it fails.
     """
     head, _, _ = svg.partition(">")
     height = round(float(head.partition('viewBox="')[2].partition('"')[0].split()[3]))
@@ -99,8 +104,8 @@ def print_png(svg: str, out: str | Path, width: int = 720, scale: int = 2) -> Pa
         page.write_text(f"<!doctype html><style>body{{margin:0}}</style>{svg}", "utf-8")
         _run(
             f"--screenshot={shot}",
-            f"--window-size={width},{height}",
-            f"--force-device-scale-factor={scale}",
+            f"--window-size={PNG_WIDTH},{height}",
+            f"--force-device-scale-factor={PNG_SCALE}",
             page.as_uri(),
         )
         _check(shot)

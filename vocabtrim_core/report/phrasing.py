@@ -220,7 +220,7 @@ def padding(data: ReportData) -> str:
 
 
 def decision(data: ReportData) -> list[str]:
-    """Write the decision; its headline only where it is not the title of the report.
+    """Write the decision, in the sentences of its card on the pages.
 
     Args:
         data: The content of the report.
@@ -230,10 +230,7 @@ def decision(data: ReportData) -> list[str]:
     """
     if data.decision is None:
         return []
-    headline, *others = decision_text(data.decision, data.full.k).sentences()
-    agrees = data.decision.recommended_k == data.decision.k and not data.decision.loses
-    agrees = agrees and not data.decision.too_little
-    return others if agrees else [headline, *others]
+    return decision_text(data.decision, data.full.k).sentences()
 
 
 def assumptions(data: ReportData) -> tuple[str, ...]:

@@ -83,9 +83,9 @@ class Result:
         choice: Its trade-off at the coverage of the mix.
         plain: The trade-off without protected tokens, exclusions, multiple and floor everywhere.
         coverages: Coverage on each corpus.
-        prices: Cost of each constraint.
-        worst: With a floor everywhere: the smallest vocabulary found that reaches it, whatever its
-            utility, with a lower bound on the size of any. None without.
+        costs: Cost of each constraint.
+        covering: With a floor everywhere: the smallest vocabulary found that reaches it, whatever
+            its utility, with a lower bound on the size of any. None without.
     """
 
     vocabulary: DraftVocabulary

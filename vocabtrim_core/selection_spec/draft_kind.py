@@ -35,7 +35,10 @@ def load_draft(name: str) -> DraftArchitecture:
         name: A preset, or a config.json of this workspace.
 
     Returns:
-        The architecture over its own V. InputError where the file cannot be read as one.
+        The architecture over its own V.
+
+    Raises:
+        InputError: The file cannot be read as one.
     """
     from vocabtrim_core.draft_config import load_architecture
     from vocabtrim_core.draft_presets import PRESETS
@@ -79,10 +82,9 @@ def default_draft(vocab_size: int) -> DraftArchitecture:
         The first preset with this V, as in commands, else Llama 3.1's shapes over it.
     """
     from vocabtrim_core.draft_config import preset_of
-    from vocabtrim_core.draft_cost import with_vocab_size
     from vocabtrim_core.draft_presets import PRESETS
 
-    return preset_of(vocab_size) or with_vocab_size(PRESETS["llama-3.1-8b"], vocab_size)
+    return preset_of(vocab_size) or replace(PRESETS["llama-3.1-8b"], vocab_size=vocab_size)
 
 
 def preset_name(shape: DraftArchitecture) -> str:
@@ -128,12 +130,15 @@ def _alike(known: DraftArchitecture, shape: DraftArchitecture) -> bool:
     return replace(known, **overrides) == shape
 
 
-def draft_options(to: Any, default: str) -> None:
+def draft_options(to: Any, default: str) -> Any:
     """Declare --draft and --draft-config, of which one may be given.
 
     Args:
         to: The parser, or a group of one.
         default: What is taken without either, in brackets, for the help.
+
+    Returns:
+        The group of the two, for others that exclude them.
     """
     group = to.add_mutually_exclusive_group()
     group.add_argument(
@@ -161,6 +166,7 @@ def draft_options(to: Any, default: str) -> None:
         help="bytes per weight of the target's layers, the draft's layers and head rows, such as "
         "0.56 2 2 (default: as the config or preset says, else 2)",
     )
+    return group
 
 
 class Draft(Kind):

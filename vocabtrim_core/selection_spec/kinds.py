@@ -97,7 +97,10 @@ class Own(File):
             at: The counts, whose V the tokens must have.
 
         Returns:
-            The tokens. InputError where the file is no sound vocabulary for the counts.
+            The tokens.
+
+        Raises:
+            InputError: The file is no sound vocabulary for the counts.
         """
         from vocabtrim_core.mappings.imported import valid_mapping_for
         from vocabtrim_core.mappings.store import keep

@@ -43,7 +43,10 @@ def opened(
         own: Tokens that settings and rules did not choose, which then are the vocabulary.
 
     Returns:
-        The trade-off and the tokens. InputError where settings and rules allow none.
+        The trade-off and the tokens.
+
+    Raises:
+        InputError: Settings and rules allow none.
     """
     ruled = apply_rules(counts.counts, rules)
     tradeoff = settings.tradeoff(ruled.curve)

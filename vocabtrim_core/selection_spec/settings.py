@@ -75,7 +75,10 @@ class Settings:
             curve: The coverage curve of the counts.
 
         Returns:
-            The trade-off. InputError for values out of range.
+            The trade-off.
+
+        Raises:
+            InputError: There are values out of range.
         """
         from vocabtrim_core.tradeoff import TradeOff
 
@@ -148,7 +151,10 @@ class OwnTokens:
             vocab_size: V.
 
         Returns:
-            The vocabulary. InputError for ids outside 0..V-1.
+            The vocabulary.
+
+        Raises:
+            InputError: There are ids outside 0..V-1.
         """
         from vocabtrim_core.vocabulary import DraftVocabulary
 

@@ -97,7 +97,10 @@ class SelectionSpec:
             **other_fields: Any of the fields from rules to served.
 
         Returns:
-            The choice with its result. InputError where the settings allow no size.
+            The choice with its result.
+
+        Raises:
+            InputError: The settings allow no size.
         """
         from vocabtrim_core.selection_spec.opened import opened
 

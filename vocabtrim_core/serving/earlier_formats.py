@@ -24,16 +24,16 @@ def from_format_1(measurement: dict[str, Any]) -> dict[str, Any]:
     imported = measurement.get("origin") == "imported"
     answers = measurement.get("settings", {}).get("prompts")
     known = not imported and isinstance(answers, int)
-    runs, kept = [], False
+    runs, has_own_length = [], False
     for run in measurement.get("runs", ()):
         tokens, accepted = run.get("tokens"), run.get("accepted", ())
         if run.get("acceptance_length") is not None and not (imported and accepted):
             generated = tokens - answers if known and tokens is not None else None
             length = length_of(run.get("verified"), generated, accepted)
-            kept |= length is None
+            has_own_length |= length is None
             run = {**run, "acceptance_length": length or run["acceptance_length"]}
         runs.append(run)
-    notes = [*measurement.get("notes", ()), *([TOOLS_OWN_LENGTH] if kept else ())]
+    notes = [*measurement.get("notes", ()), *([TOOLS_OWN_LENGTH] if has_own_length else ())]
     return {**measurement, "runs": runs, "notes": notes, "format": 2}
 
 

@@ -218,18 +218,17 @@ class Probe(Storable):
         return shape.step_bytes(k) + moved
 
 
-def default_sizes(vocab_size: int, count: int = 12) -> list[int]:
+def default_sizes(vocab_size: int) -> list[int]:
     """Sizes to time: even on a log axis from V/128 to V, with the paper's sizes and 32,000.
 
     Args:
         vocab_size: V.
-        count: How many.
 
     Returns:
-        At most that many distinct sizes, ascending. Those nearest to the paper's sizes and to
+        At most 12 distinct sizes, ascending. Those nearest to the paper's sizes and to
         32,000 are replaced by them.
     """
-    grid = np.unique(np.geomspace(max(1, vocab_size / 128), vocab_size, count).round().astype(int))
+    grid = np.unique(np.geomspace(max(1, vocab_size / 128), vocab_size, 12).round().astype(int))
     for anchor in ANCHORS:
         if grid[0] < anchor < vocab_size:
             grid[np.abs(np.log(grid[:-1] / anchor)).argmin()] = anchor

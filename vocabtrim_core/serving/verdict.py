@@ -162,20 +162,20 @@ def fastest_verdict(measurement: Measurement, concurrency: int | None = None) ->
         for base, label in baselines(measurement, best.label).items()
         if base in row.ratios
     }
-    said = [text]
+    sentences = [text]
     noun = "drafts" if len({c.draft for c in drafts}) == len(drafts) else "configurations"
     if any(ratio.half is not None for ratio in wide.values()):
         ratios = {base: replace(row.ratios[base], ratio=ratio) for base, ratio in wide.items()}
         parts = [f"{gain(ratio)} over {base}" for base, ratio in wide.items()]
-        said = [
+        sentences = [
             f"{name} is the fastest of {len(drafts)} {noun}, {listed(parts)} on "
             f"{measurement.prompts}: {_findings(ratios)}.",
             f"As it was picked from {len(drafts)}, these intervals hold for all of them at once.",
         ]
     if unclear := tied(measurement, best, drafts, concurrency):
         names = [_name(measurement, c) for c in drafts if c in (best, *unclear)]
-        said.append(f"{listed(names)} cannot be told apart.")
-    return tuple(said)
+        sentences.append(f"{listed(names)} cannot be told apart.")
+    return tuple(sentences)
 
 
 def tied(

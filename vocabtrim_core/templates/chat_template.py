@@ -72,7 +72,7 @@ class ChatTemplate:
         literal: Whether turns are found by carrying out the definition, which takes longer.
         warnings: Remarks to show, a sentence each.
         with_tools: The template of conversations with tools, where it is another one.
-        tools_alone: Whether the template writes only conversations with tools.
+        needs_tools: Whether the template writes only conversations with tools.
         fast_path: For which contents and role orders no rendering is needed; None before it was
             probed.
         unsure: Kinds of turns that the markers do not find exactly in rendered text.
@@ -403,22 +403,6 @@ class ChatTemplate:
         return frames.get(rule, (Frame(), Frame()))
 
     # --- without rendering ----------------------------------------------------------------------
-
-    def needs_rendering_mask(
-        self, contents: pa.LargeStringArray, *, reasoning: bool = True
-    ) -> np.ndarray:
-        """The assistant contents for which the fast path is not proved.
-
-        Args:
-            contents: large_string[M].
-            reasoning: Whether reasoning counts.
-
-        Returns:
-            bool[M].
-        """
-        if self.fast_path is None or not self.fast:
-            return np.ones(len(contents), bool)
-        return self.fast_path.unproved(contents, trims=self.trims, reasoning=reasoning)
 
     def as_rendered(self, contents: pa.LargeStringArray) -> pa.LargeStringArray:
         """Contents as the template writes them: stripped like `str.strip`, or unchanged.

@@ -8,7 +8,7 @@ block in the last turn) and the stop token after it. The frame of a conversation
 be another one. The claim holds where a token boundary always falls between frame and content. That
 depends on the characters at the edges (the classes below are tried one by one), on literal markup
 inside the content, and on which roles follow each other. Everything that was not shown to hold is
-marked by `unproved` and `rows`, and must be rendered.
+marked by `rows`, and must be rendered.
 """
 
 from __future__ import annotations
@@ -94,21 +94,6 @@ class FastPath:
     openers: tuple[str, ...]
     thoughts: bool
     pairs: dict[str, np.ndarray] = field(repr=False)
-
-    def unproved(
-        self, contents: pa.LargeStringArray, *, trims: bool, reasoning: bool
-    ) -> np.ndarray:
-        """The assistant contents for which the claim is not shown.
-
-        Args:
-            contents: large_string[M].
-            trims: Whether the template strips contents.
-            reasoning: Whether reasoning counts.
-
-        Returns:
-            bool[M].
-        """
-        return self._marked(contents, reasoning) | self._edged(contents, trims)
 
     def rows(
         self,

@@ -45,7 +45,7 @@ def chat_forms(
 
     Args:
         messages: The conversation.
-        habits: The forms that the template writes well.
+        call_forms: The forms that the template writes well.
         parts: Whether contents are given as lists of parts.
 
     Yields:

@@ -15,20 +15,28 @@ class Rendering(Protocol):
     """What the search needs of a chat template; `ChatTemplate` is one."""
 
     @property
-    def renderer(self) -> Renderer: ...
+    def renderer(self) -> Renderer:
+        """What renders conversations."""
+        ...
 
     @property
-    def finder(self) -> TurnFinder: ...
+    def finder(self) -> TurnFinder:
+        """What finds turns by their parts."""
+        ...
 
     @property
-    def literal(self) -> bool: ...
+    def literal(self) -> bool:
+        """Whether a turn that cannot be found refuses the conversation."""
+        ...
 
     @property
-    def header(self) -> str: ...
+    def header(self) -> str:
+        """The text that usually precedes an answer."""
+        ...
 
-    def generated(
-        self, messages: Messages, i: int, tools: list[Any] | None = None
-    ) -> str | None: ...
+    def generated(self, messages: Messages, i: int, tools: list[Any] | None = None) -> str | None:
+        """See `ChatTemplate.generated`."""
+        ...
 
 
 def turns_by_definition(

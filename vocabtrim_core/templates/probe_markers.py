@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.format import ASSISTANTS, TOOL, TemplateFormat, conversation
 from vocabtrim_core.templates.preformatted import Markers
-from vocabtrim_core.templates.stops import CALL, CALLED, TOOLS, Stops, probes
+from vocabtrim_core.templates.stop_tokens import CALL, CALLED, TOOLS, Stops, probes
 from vocabtrim_core.templates.turns import MARKUP, TurnFinder
 
 if TYPE_CHECKING:

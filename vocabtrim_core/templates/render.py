@@ -56,7 +56,7 @@ class Renderer:
         tools: Tool definitions for conversations without any, where the template is for tools
             alone.
         marks: Whether its {% generation %} blocks are used.
-        habits: The forms of tool calls that it writes as the model would.
+        call_forms: The forms of tool calls that it writes as the model would.
         name: What error messages call it.
     """
 

@@ -23,7 +23,7 @@ from vocabtrim_core.templates.probe_cache import stored_or_probed
 from vocabtrim_core.templates.probe_markers import probe_markers, unsure_kinds
 from vocabtrim_core.templates.render import Renderer
 from vocabtrim_core.templates.spans import SPAN_ENDS
-from vocabtrim_core.templates.stops import TOOLS, probe_opening, probe_stops
+from vocabtrim_core.templates.stop_tokens import TOOLS, probe_opening, probe_stops
 from vocabtrim_core.templates.turns import MARKUP, TurnFinder
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 

@@ -16,6 +16,18 @@ WORD, NUMBER, CODE, SYMBOL = "word", "number", "code and punctuation", "symbol"
 WHITESPACE, BYTES, SPECIAL, UNUSED = "whitespace", "byte fragment", "special", "no token"
 PLAIN = (WORD, NUMBER, CODE, SYMBOL, WHITESPACE, BYTES, SPECIAL, UNUSED)
 
+INDIC = (
+    "devanagari",
+    "bengali",
+    "gurmukhi",
+    "gujarati",
+    "oriya",
+    "tamil",
+    "telugu",
+    "kannada",
+    "malayalam",
+    "sinhala",
+)
 # The first word of a letter's Unicode name is its script; these scripts are distinguished.
 SCRIPTS = {
     "CJK": "han",
@@ -36,16 +48,7 @@ SCRIPTS = {
         "arabic",
         "syriac",
         "thaana",
-        "devanagari",
-        "bengali",
-        "gurmukhi",
-        "gujarati",
-        "oriya",
-        "tamil",
-        "telugu",
-        "kannada",
-        "malayalam",
-        "sinhala",
+        *INDIC,
         "thai",
         "lao",
         "tibetan",
@@ -64,18 +67,7 @@ FAMILIES = {
     "chinese": ("han", "bopomofo"),
     "japanese": ("han", "kana"),
     "korean": ("hangul",),
-    "indic": (
-        "devanagari",
-        "bengali",
-        "gurmukhi",
-        "gujarati",
-        "oriya",
-        "tamil",
-        "telugu",
-        "kannada",
-        "malayalam",
-        "sinhala",
-    ),
+    "indic": INDIC,
 }
 
 FRAGMENT = re.compile(r"<0x[0-9A-F]{2}(?: 0x[0-9A-F]{2})*>")

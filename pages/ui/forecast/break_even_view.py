@@ -11,7 +11,7 @@ from pages.ui.forecast.forecast_view import ForecastAnswer
 from pages.ui.format import ESTIMATED, MEASURED, percent, plain
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.forecast.break_even import break_even
-from vocabtrim_core.generalization.uncertainty import coverage_by_domain
+from vocabtrim_core.generalization.domains import coverage_by_domain
 from vocabtrim_core.wording import expected
 
 
@@ -56,10 +56,10 @@ def _rows(
     rows = [_row(plain(text.counts.name), acceptance.basis, covered, least, band)]
     responses = eval_sets.responses_of(text)
     if responses is not None and responses.domains:
-        kept = answer.tradeoff.curve.vocabulary(answer.k).t2d
+        is_kept = answer.tradeoff.curve.vocabulary(answer.k).t2d
         rows += [
             _row(f"{plain(text.counts.name)}, {plain(d.domain)}", "domain", d.coverage, least, "")
-            for d in coverage_by_domain(responses, kept)
+            for d in coverage_by_domain(responses, is_kept)
         ]
     return rows
 

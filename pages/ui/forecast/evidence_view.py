@@ -20,7 +20,7 @@ from vocabtrim_core.forecast.head_format import head_bytes, same_bytes
 from vocabtrim_core.wording import expected, signed
 
 ALL = "all"
-SERVED_LISTS = ((32_768, "public MTP lists"), (65_536, ""))
+SERVED_LISTS = (32_768, 65_536)
 
 
 def streams(answer: ForecastAnswer, assumed: Assumed) -> None:
@@ -56,16 +56,18 @@ def head(answer: ForecastAnswer, assumed: Assumed) -> None:
         assumed: what the forecast assumes.
     """
     architecture, size = answer.tradeoff.architecture, answer.size
-    found = head_bytes(architecture, assumed.settings.depth, sampled(1, size, answer.k))
+    bytes_by_size = head_bytes(architecture, assumed.settings.depth, sampled(1, size, answer.k))
     rows = same_bytes(answer.k, size)
     st.markdown(
         f"{answer.k:,} rows in bf16 take as many bytes as {rows['fp8']:,} in fp8 or "
         f"{rows['int4']:,} in int4. What trimming and fewer bits save adds up. {ESTIMATED}"
     )
     alt = "Share of the head's bytes saved per cycle over k, for bf16, fp8 and int4"
-    cases = [case for case in SERVED_LISTS if case[0] < size]
+    served = [k for k in SERVED_LISTS if k < size]
     plots.draw(
-        figures.head_bytes_figure(found, answer.k, cases, plots.palette()), "head_bytes", alt
+        figures.head_bytes_figure(bytes_by_size, answer.k, served, plots.palette()),
+        "head_bytes",
+        alt,
     )
 
 

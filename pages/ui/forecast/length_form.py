@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.session import session
 from pages.ui.widgets import linked
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.acceptance import MAX_DEPTH
+from vocabtrim_core.forecast.ceiling import MAX_DEPTH
 from vocabtrim_core.forecast.inputs import PAPER_DEPTH, paper_length
 
 

@@ -11,14 +11,13 @@ from vocabtrim_core.counting.shard_counts import load_shards
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import HeldOut, coverage_on
 from vocabtrim_core.generalization.compare import TransferMatrix, transfer_matrix
-from vocabtrim_core.generalization.stability import HeldOutCoverage, held_out_of
-from vocabtrim_core.generalization.uncertainty import (
-    CoverageInterval,
+from vocabtrim_core.generalization.domains import (
     DomainCoverage,
     coverage_by_domain,
-    coverage_interval,
     held_out_by_domain,
 )
+from vocabtrim_core.generalization.intervals import CoverageInterval, coverage_interval
+from vocabtrim_core.generalization.stability import HeldOutCoverage, held_out_of
 from vocabtrim_core.generalization.unseen import Unseen
 from vocabtrim_core.generalization.unseen import unseen as unseen_of
 from vocabtrim_core.vocabulary import DraftVocabulary

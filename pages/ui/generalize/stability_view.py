@@ -11,7 +11,7 @@ from pages.ui.generalize.evaluation import Evaluation, unseen
 from pages.ui.vocabularies import InView
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import stability as figures
-from vocabtrim_core.generalization.uncertainty import Optimism, optimism
+from vocabtrim_core.generalization.held_out import Optimism, optimism
 
 WHY = (
     "k* is chosen again from many smaller samples of your conversations, and from random halves of "

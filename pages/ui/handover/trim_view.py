@@ -20,7 +20,7 @@ from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.drafts.inspect_checkpoint import inspect_draft
 from vocabtrim_core.drafts.slicing import NAME, Plan, SlicedDraft, plan
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.acceptance import MAX_DEPTH
+from vocabtrim_core.forecast.ceiling import MAX_DEPTH
 from vocabtrim_core.forecast.length_at_coverage import lengths_at
 from vocabtrim_core.selection_spec.store import keep
 from vocabtrim_core.vocabulary import DraftVocabulary

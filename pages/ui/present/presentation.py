@@ -69,18 +69,12 @@ def _hero(facts: ReportData) -> dict[str, object]:
         "costs speed there, never a wrong answer."
     )
     settings, own = facts.inputs.choice.settings, facts.inputs.choice.own
-    decided = ""
-    if facts.decision:
-        words = decision_text(facts.decision, full.k)
-        agrees = facts.decision.recommended_k == chosen.k and not facts.decision.loses
-        agrees = agrees and not facts.decision.too_little
-        parts = ("" if agrees else words.headline, words.equivalent, words.caution)
-        decided = " ".join(filter(None, parts))
     how = f"{'your choice' if settings.k else 'exact optimum'} at alpha {settings.alpha:g}"
     return {
         "headline": ["Keep ", f"{chosen.k:,}", f" of {full.k:,} tokens"],
         "lead": f"They cover {percent(coverage)} of the tokens of {counts.name}, and a draft step "
-        f"needs {percent(chosen.choice.latency_reduction)} fewer FLOPs. {lost} {decided}".rstrip(),
+        f"needs {percent(chosen.choice.latency_reduction)} fewer FLOPs. {lost}",
+        "decision": decision_text(facts.decision, full.k).sentences() if facts.decision else [],
         "numbers": [
             _number(
                 "Draft vocabulary",

@@ -7,9 +7,10 @@ const make = (name, attributes = {}, ...children) => {
 };
 const badge = (kind, text = kind) => make("span", { class: `badge ${kind}` }, text);
 
-const hero = ({ headline: [before, size, after], lead, numbers }) => [
+const hero = ({ headline: [before, size, after], lead, decision, numbers }) => [
   make("h1", {}, before, make("b", {}, size), after),
   make("p", { class: "lead" }, lead),
+  decision.length ? make("p", { class: "decision" }, make("b", {}, decision[0]), " ", decision.slice(1).join(" ")) : null,
   make("div", { class: numbers.length > 4 ? "numbers five" : "numbers" }, ...numbers.map(({ label, value, unit, note, kind, text }) => make("div", { class: "number" },
     make("h2", {}, label),
     make("p", { class: "value" }, value, " ", make("small", {}, unit)),
@@ -46,5 +47,5 @@ export default function ({ data, parentElement }) {
   if (data.elsewhere) parts.push(places(data.elsewhere));
   if (data.options) parts.push(options(data.options));
   if (data.foot) parts.push(make("p", { class: "foot" }, data.foot));
-  parentElement.querySelector(".stage").replaceChildren(...parts);
+  parentElement.querySelector(".stage").replaceChildren(...parts.filter((part) => part !== null));
 }

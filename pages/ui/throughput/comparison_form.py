@@ -22,7 +22,7 @@ FASTEST = "the fastest draft"
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ComparisonChoice:
     """What the results are looked at with. draft: a configuration's label, or the fastest."""
 
     concurrency: int
@@ -30,7 +30,7 @@ class Comparison:
     draft: str
 
 
-def choose(measured: Sequence[Measurement]) -> Comparison:
+def choose(measured: Sequence[Measurement]) -> ComparisonChoice:
     """Draw the controls.
 
     Args:
@@ -74,7 +74,7 @@ def choose(measured: Sequence[Measurement]) -> Comparison:
                 **persisted("measured_at"),
             )
     kind = next(kind for kind, name in BASELINES.items() if name == (base or baselines[0]))
-    return Comparison(concurrency or at_once[0], kind, draft)
+    return ComparisonChoice(concurrency or at_once[0], kind, draft)
 
 
 def successful(measurement: Measurement) -> list[Configuration]:
@@ -86,7 +86,7 @@ def successful(measurement: Measurement) -> list[Configuration]:
     return [c for c in measurement.configurations if measurement.good(c.label)]
 
 
-def in_question(measurement: Measurement, comparison: Comparison) -> Configuration | None:
+def in_question(measurement: Measurement, comparison: ComparisonChoice) -> Configuration | None:
     """The draft a verdict is about: the chosen one, else the fastest; None where all failed.
 
     Args:

@@ -11,6 +11,7 @@ from pages.ui.widgets import drop_stale, lines_of, persisted
 from vocabtrim_core.drafts import bundled_target
 from vocabtrim_core.drafts.draft_specs import WorkspaceDraft, workspace_drafts
 from vocabtrim_core.drafts.runs import TrainingRun, list_runs
+from vocabtrim_core.tokenizers.presets import PRESETS
 
 ANOTHER = "another folder"
 
@@ -25,9 +26,12 @@ class KnownTarget:
 
 
 def targets() -> list[KnownTarget]:
-    """The bundled target if it is there, then the targets of training runs, newest first."""
+    """The bundled target, then the targets of training runs, newest first.
+
+    The bundled one need not be converted yet: a measurement does that first.
+    """
     by_folder: dict[Path, KnownTarget] = {}
-    if bundled_target.ready():
+    if bundled_target.ready() or PRESETS[bundled_target.NAME].installed:
         bundled = bundled_target.folder().resolve()
         by_folder[bundled] = KnownTarget(bundled_target.NAME, bundled_target.TITLE, bundled)
     for run in list_runs():

@@ -13,6 +13,7 @@ from pages.ui.throughput import drafts_form
 from pages.ui.widgets import drop_stale, lines_of, persisted
 from vocabtrim_core.machine import cores
 from vocabtrim_core.serving.engines.programs import configured
+from vocabtrim_core.serving.engines.recognition import TITLES
 from vocabtrim_core.serving.runner import resources
 
 TORCH, LLAMA_CPP, VLLM, SGLANG, SERVERS, IMPORT = (
@@ -78,6 +79,7 @@ def choose(kind: str) -> EngineChoice:
 
 
 def loop() -> EngineChoice:
+    """Draw the choices of the loop in plain torch."""
     target = drafts_form.choose_target()
     drafts = drafts_form.choose_drafts(target)
     missing = "" if target else "Name the target."
@@ -140,6 +142,7 @@ def threads() -> list[str]:
 
 
 def servers() -> EngineChoice:
+    """Draw the choices for servers that run already."""
     text = st.text_area(
         "Servers, one per line",
         **persisted("sglang_urls"),
@@ -154,6 +157,16 @@ def servers() -> EngineChoice:
         **persisted("sglang_target"),
         placeholder="as the servers name it",
     ).strip()
+    engine = st.selectbox(
+        "Engine they are of",
+        list(TITLES),
+        index=None,
+        **persisted("servers_engine"),
+        format_func=TITLES.__getitem__,
+        placeholder="as they say",
+        help="Named, the engine's key in the environment is sent to servers that say nothing "
+        "without it: by https, or within this machine.",
+    )
     insist = st.toggle(
         "Compare servers that differ",
         **persisted("sglang_insist"),
@@ -168,6 +181,7 @@ def servers() -> EngineChoice:
     )
     arguments = [part for url in urls or ["URL"] for part in ("--url", url)]
     arguments += ["--target", target] if target else []
+    arguments += ["--engine", engine] if engine else []
     arguments += ["--insist"] if insist else []
     arguments += ["--across-engines"] if across else []
     missing = "" if urls else "Give the address of at least one server."

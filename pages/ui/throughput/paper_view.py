@@ -95,7 +95,7 @@ def _table_2(row: PaperComparison) -> Columns:
             "k": lambda p: f"{p.k:,}",
             "At k": lambda p: _pair(p.throughput_trimmed, p.throughput_trimmed_ci),
             AT_V: lambda p: _pair(p.throughput_full, p.throughput_full_ci),
-            "Gain": lambda p: change(p.gain),
+            "Gain": lambda p: signed(p.gain),
         },
     )
 
@@ -113,7 +113,7 @@ def _table_3(row: PaperComparison) -> Columns:
         {
             "At k": lambda seconds: _pair(*seconds[1]),
             AT_V: lambda seconds: _pair(*seconds[0]),
-            "Change": lambda seconds: change(seconds[1][0] / seconds[0][0] - 1),
+            "Change": lambda seconds: signed(seconds[1][0] / seconds[0][0] - 1),
         },
     )
 
@@ -133,7 +133,7 @@ def _table_6(row: PaperComparison) -> Columns:
             "Coverage": lambda p: percent(p.coverage),
             "Length at k": lambda p: f"{p.length_trimmed:.2f}",
             AT_V: lambda p: f"{p.length_full:.2f}",
-            "Gain": lambda p: change(p.gain),
+            "Gain": lambda p: signed(p.gain),
         },
     )
 
@@ -158,15 +158,6 @@ def _pair(value: float, half: float) -> str:
     return f"{value:,.2f} ± {half:.2f}"
 
 
-def change(value: float) -> str:
-    """0.0299 -> '+3.0%', with a real minus sign.
-
-    Args:
-        value: a relative change, 0.03 for +3%.
-    """
-    return signed(value)
-
-
 def ratio(interval: RatioInterval | None) -> str:
     """A ratio with its interval as a change: '+4.1% ± 1.2'.
 
@@ -176,4 +167,4 @@ def ratio(interval: RatioInterval | None) -> str:
     if interval is None:
         return NOTHING
     half = f" ± {100 * interval.half:.1f}" if interval.half is not None else ""
-    return f"{change(interval.mean - 1)}{half}"
+    return f"{signed(interval.mean - 1)}{half}"

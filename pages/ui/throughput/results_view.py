@@ -12,7 +12,7 @@ from pages.ui.router import page as page_of
 from pages.ui.throughput import comparison_form
 from pages.ui.throughput.comparison_form import (
     BASELINES,
-    Comparison,
+    ComparisonChoice,
     in_question,
     successful,
 )
@@ -27,7 +27,7 @@ from vocabtrim_core.serving.summary import drafts_nothing
 from vocabtrim_core.serving.verdict import ONE_RUN, fastest_verdict, precision, verdict
 
 
-def results(in_view: Sequence[ShownMeasurement]) -> Comparison:
+def results(in_view: Sequence[ShownMeasurement]) -> ComparisonChoice:
     """Verdicts, rates and gains of the measurements in view.
 
     Args:
@@ -52,7 +52,7 @@ def results(in_view: Sequence[ShownMeasurement]) -> Comparison:
 # --- the verdict --------------------------------------------------------------------------------
 
 
-def _headline(item: ShownMeasurement, comparison: Comparison) -> None:
+def _headline(item: ShownMeasurement, comparison: ComparisonChoice) -> None:
     """The verdict of one measurement, its power, and everything that limits it."""
     measurement = item.measurement
     draft = in_question(measurement, comparison)
@@ -183,7 +183,7 @@ def _failed(measurement: Measurement) -> None:
             )
 
 
-def _gains(measured: Sequence[Measurement], comparison: Comparison) -> None:
+def _gains(measured: Sequence[Measurement], comparison: ComparisonChoice) -> None:
     name = BASELINES[comparison.baseline]
     st.markdown(
         f"**Throughput against {name}**, runs paired, 95% interval; hollow: not told apart (Holm)"

@@ -9,7 +9,7 @@ from pages.ui.fields import with_labels
 from pages.ui.format import ESTIMATED, MEASURED
 from pages.ui.session import session
 from pages.ui.train.deployment_form import trainer_words
-from pages.ui.train.request_form import TrainingRequest
+from pages.ui.train.request_form import TrainingForm
 from pages.ui.widgets import persisted
 from vocabtrim_core.drafts.estimate import Estimate
 from vocabtrim_core.drafts.training_env import Trainer, known_trainer
@@ -34,7 +34,7 @@ def known() -> Trainer | None:
     return trainer
 
 
-def panel(request: TrainingRequest) -> None:
+def panel(request: TrainingForm) -> None:
     """Cost, check and start.
 
     Args:
@@ -56,7 +56,7 @@ def panel(request: TrainingRequest) -> None:
     _check(request)
 
 
-def _cost(request: TrainingRequest, cost: Estimate) -> None:
+def _cost(request: TrainingForm, cost: Estimate) -> None:
     a, b, c = st.columns([1.3, 1, 1])
     a.metric(
         "Tokens to learn from",
@@ -97,7 +97,7 @@ def _rough(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _start(request: TrainingRequest, trainer: Trainer | None, cost: Estimate | None) -> None:
+def _start(request: TrainingForm, trainer: Trainer | None, cost: Estimate | None) -> None:
     busy = any(job.active for job in of_run(request.run))
     ready = bool(request.sizes.all) and trainer is not None and (cost is None or cost.fits)
     with st.container(horizontal=True, gap="small"):
@@ -162,7 +162,7 @@ def value_of(argv: tuple[str, ...], flag: str) -> str:
 # --- SpecForge's check ----------------------------------------------------------------------------
 
 
-def check_arguments(request: TrainingRequest, online: str = "") -> list[str]:
+def check_arguments(request: TrainingForm, online: str = "") -> list[str]:
     """The command that validates, for an online run on these GPUs too.
 
     Args:
@@ -172,7 +172,7 @@ def check_arguments(request: TrainingRequest, online: str = "") -> list[str]:
     return [*request.argv, "--check", *(["--online", online] if online else [])]
 
 
-def _check(request: TrainingRequest) -> None:
+def _check(request: TrainingForm) -> None:
     """What SpecForge said of exactly these settings."""
     outcome(check_arguments(request), "plans", "validate")
 
@@ -210,7 +210,7 @@ def outcome(argv: list[str], part: str, key: str) -> None:
             st.json(plan["plan"], expanded=False)
 
 
-def online(request: TrainingRequest) -> None:
+def online(request: TrainingForm) -> None:
     """The disaggregated run: SGLang servers capture on some GPUs while others train.
 
     Args:

@@ -19,6 +19,7 @@ from vocabtrim_core.programs import TRAINER, configured
 
 
 def where() -> tuple[Deployment, list[str]]:
+    """Draw where the training runs; returns it with its arguments of `train`."""
     trainer = known_trainer()
     _environment(trainer)
     device = st.segmented_control(

@@ -22,7 +22,7 @@ from vocabtrim_core.templates.resolve import resolve_template
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TrainingRequest:
+class TrainingForm:
     """Everything the form says."""
 
     target: ChosenTarget
@@ -114,7 +114,7 @@ def _stamp(corpus: Corpus) -> tuple:
     return (corpus.limit, *((name, s.st_size, s.st_mtime_ns) for name, s in stats))
 
 
-def form() -> TrainingRequest | None:
+def form() -> TrainingForm | None:
     """Draw it; None until target and conversations are chosen. InputError for what cannot be."""
     target = target_form.target()
     if target is None:
@@ -123,4 +123,4 @@ def form() -> TrainingRequest | None:
     if corpus is None:
         return None
     sizes = sizes_form.choose(target, corpus)
-    return TrainingRequest(target, corpus, sizes, options_form.choose(target.bundled))
+    return TrainingForm(target, corpus, sizes, options_form.choose(target.bundled))

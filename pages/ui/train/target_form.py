@@ -38,6 +38,7 @@ class ChosenTarget:
 
     @property
     def name(self) -> str:
+        """Its name for people."""
         return self.target.name if self.target else self.spec.rstrip("/").rpartition("/")[2]
 
     @property

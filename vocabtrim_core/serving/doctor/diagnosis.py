@@ -71,7 +71,7 @@ def diagnose(
         raise InputError(f"--answers must lie within 0..{MOST_ANSWERS:,}, not {asked.answers:,}.")
     if asked.answers and not any(isinstance(s, str) and is_url(s) for s in sources):
         raise InputError("--answers needs the URL of the server; a log cannot be asked.")
-    reports = [_read(source, asked) for source in sources]
+    reports = [_read(source, asked, expected.engine) for source in sources]
     if not reports:
         raise InputError("Name the URL of a server, its log, or both.")
     report = reports[0]
@@ -105,14 +105,14 @@ def is_url(source: str) -> bool:
     return "://" in source
 
 
-def _read(source: str | EngineReport, asked: Asked) -> EngineReport:
+def _read(source: str | EngineReport, asked: Asked, engine: str) -> EngineReport:
     if isinstance(source, EngineReport):
         return source
-    return _of_url(source, asked) if is_url(source) else report_of_log(source)
+    return _of_url(source, asked, engine) if is_url(source) else report_of_log(source)
 
 
-def _of_url(url: str, asked: Asked) -> EngineReport:
-    http, bodies = connect(url)
+def _of_url(url: str, asked: Asked, engine: str) -> EngineReport:
+    http, bodies = connect(url, engine)
     with closing(http):
         report = report_of_bodies(bodies)
         if not asked.answers:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vocabtrim_core.drafts.aux_layers import KEY, MARK, NESTED, default, read_layers
+from vocabtrim_core.drafts.aux_layers import KEY, NESTED, default, read_layers
 from vocabtrim_core.drafts.checkpoint import Checkpoint, open_checkpoint
 from vocabtrim_core.drafts.lm_head import EMBEDDING, HEAD, find_head
 from vocabtrim_core.errors import InputError
@@ -157,15 +157,3 @@ def layers_fed(
 def _numbers(value: Any) -> Sequence[int] | None:
     sound = isinstance(value, list | tuple) and all(type(i) is int for i in value)
     return value if sound and value else None
-
-
-def named_twice(config: Mapping[str, Any]) -> bool:
-    """Whether our own mark says which layers are right.
-
-    Args:
-        config: The draft's config.json.
-
-    Returns:
-        Whether it does.
-    """
-    return MARK in config

@@ -125,10 +125,10 @@ def head_rows(report: EngineReport, facts: DraftFacts | None) -> Finding:
             else ""
         )
         return Finding(key, question, "no", facts.problem + why, AGAIN, fault=True)
-    said: list[str] = []
+    sentences: list[str] = []
     if facts and facts.rows is not None and facts.k is not None:
         mapping = f", d2t {facts.mapped:,} entries" if facts.mapped else ", no d2t as it must be"
-        said.append(f"In its folder the head has {facts.rows:,} rows{mapping}.")
+        sentences.append(f"In its folder the head has {facts.rows:,} rows{mapping}.")
     if report.head_rows is not None:
         if facts and facts.rows is not None and facts.rows != report.head_rows:
             return Finding(
@@ -140,13 +140,13 @@ def head_rows(report: EngineReport, facts: DraftFacts | None) -> Finding:
                 "Start the server with this folder, or convert it again.",
                 fault=True,
             )
-        said.append(f"{report.engine} loaded {report.head_rows:,} rows.")
-        return Finding(key, question, "yes", " ".join(said))
-    return _by_size(report, facts, said, key, question)
+        sentences.append(f"{report.engine} loaded {report.head_rows:,} rows.")
+        return Finding(key, question, "yes", " ".join(sentences))
+    return _by_size(report, facts, sentences, key, question)
 
 
 def _by_size(
-    report: EngineReport, facts: DraftFacts | None, said: list[str], key: str, question: str
+    report: EngineReport, facts: DraftFacts | None, sentences: list[str], key: str, question: str
 ) -> Finding:
     if not facts or facts.rows is None:
         return Finding(
@@ -159,7 +159,7 @@ def _by_size(
         )
     sizes = _sizes(report, facts)
     if sizes is None:
-        return Finding(key, question, "yes", " ".join(said))
+        return Finding(key, question, "yes", " ".join(sentences))
     loaded_bytes, with_k, with_all = sizes
     where = (
         f"{report.engine} loaded {format_bytes(loaded_bytes)}; with {facts.rows:,} rows it would "
@@ -167,14 +167,14 @@ def _by_size(
     )
     too_near = with_all - with_k < CLEAR * report.byte_step
     if too_near or (with_k + with_all) / 2 < loaded_bytes < with_all - report.byte_step:
-        said.append(f"{where}, which does not tell them apart.")
-        return Finding(key, question, "yes", " ".join(said))
+        sentences.append(f"{where}, which does not tell them apart.")
+        return Finding(key, question, "yes", " ".join(sentences))
     if loaded_bytes >= with_all - report.byte_step:
         return Finding(
             key, question, "no", f"{where}.", "Start the server with this folder.", fault=True
         )
-    said.append(f"{where}.")
-    return Finding(key, question, "yes", " ".join(said))
+    sentences.append(f"{where}.")
+    return Finding(key, question, "yes", " ".join(sentences))
 
 
 def _sizes(report: EngineReport, facts: DraftFacts) -> tuple[int, int, int] | None:

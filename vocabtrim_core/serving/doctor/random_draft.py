@@ -60,11 +60,11 @@ class RandomDraft:
         if ids is None:
             ids = CoverageCurve.of(counts).vocabulary(k or counts.vocab_size).ids
         of_kept = counts.counts[ids].astype(np.float64)
-        total, kept = counts.tokens, of_kept.sum()
+        total, kept_tokens = counts.tokens, of_kept.sum()
         top = round(of_kept.max())
         return cls(
-            float(kept / total / len(ids)),
-            float((of_kept**2).sum() / kept / total) if kept else 0.0,
+            float(kept_tokens / total / len(ids)),
+            float((of_kept**2).sum() / kept_tokens / total) if kept_tokens else 0.0,
             share_interval(top, total)[1],
             total,
             counts.name,

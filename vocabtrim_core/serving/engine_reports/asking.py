@@ -13,7 +13,7 @@ import msgspec
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.acceptance_length import added
 from vocabtrim_core.serving.engine_reports import sglang
-from vocabtrim_core.serving.engine_reports.prometheus import Metrics
+from vocabtrim_core.serving.engine_reports.prometheus import ServerMetrics
 from vocabtrim_core.serving.engine_reports.report import DraftCounts
 
 QUESTIONS = (
@@ -73,7 +73,7 @@ def ask(
 
 def _counts(http: httpx.Client, module: ModuleType) -> DraftCounts | None:
     reply = _post_or_get(http, "GET", "/metrics", None)
-    return module.counts(Metrics.of(reply.text)) if reply.is_success else None
+    return module.counts(ServerMetrics.of(reply.text)) if reply.is_success else None
 
 
 def _completed(http: httpx.Client, model: str, question: str) -> None:

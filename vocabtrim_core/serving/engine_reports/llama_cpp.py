@@ -22,18 +22,17 @@ from vocabtrim_core.serving.engine_reports.llama_cpp_answers import (
     counts_of,
     deepest,
 )
-from vocabtrim_core.serving.engine_reports.prometheus import Metrics
+from vocabtrim_core.serving.engine_reports.prometheus import ServerMetrics
 from vocabtrim_core.serving.engine_reports.report import (
     DraftCounts,
     EngineReport,
     added_counts,
-    first_model,
 )
+from vocabtrim_core.serving.engines.recognition import LLAMA_CPP, TITLES, first_model
 
-NAME = "llama.cpp"
-KEY = "LLAMA_API_KEY"
+ENGINE = LLAMA_CPP
+NAME = TITLES[ENGINE]
 PATHS = ("/props", "/slots")
-PREFIX = "llamacpp:"
 MIB = 1 << 20
 
 LOADING = re.compile(r"loading draft model '([^']*)'")
@@ -46,21 +45,7 @@ WIDTH = re.compile(r"print_info: n_vocab\s+= (\d+)")
 FILE_SIZE = re.compile(r"print_info: file size\s+= ([\d.]+) MiB")
 
 
-def recognises(bodies: Mapping[str, Any], metrics: Metrics) -> bool:
-    """Whether answers are those of llama.cpp's server.
-
-    Args:
-        bodies: Answers that are JSON objects, by path.
-        metrics: The answer of /metrics.
-
-    Returns:
-        Whether they are.
-    """
-    props = bodies.get("/props", {})
-    return PREFIX in metrics or ("default_generation_settings" in props and "build_info" in props)
-
-
-def from_bodies(url: str, bodies: Mapping[str, Any], metrics: Metrics) -> EngineReport:
+def from_bodies(url: str, bodies: Mapping[str, Any], metrics: ServerMetrics) -> EngineReport:
     """Read a server's answers.
 
     Args:
@@ -96,7 +81,7 @@ def from_bodies(url: str, bodies: Mapping[str, Any], metrics: Metrics) -> Engine
     )
 
 
-def counts(metrics: Metrics) -> DraftCounts | None:
+def counts(metrics: ServerMetrics) -> DraftCounts | None:
     """The sums since the server started.
 
     Args:

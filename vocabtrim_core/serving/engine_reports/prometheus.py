@@ -21,7 +21,7 @@ LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
+class ServerMetrics:
     """The samples of one answer.
 
     Attributes:
@@ -31,7 +31,7 @@ class Metrics:
     samples: Mapping[str, list[tuple[Mapping[str, str], float]]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, text: str) -> Metrics:
+    def of(cls, text: str) -> ServerMetrics:
         """Parse the text of /metrics.
 
         Args:
@@ -63,8 +63,8 @@ class Metrics:
         Returns:
             The sum; None where there is no such metric.
         """
-        found = self.samples.get(name)
-        return sum(value for _, value in found) if found else None
+        samples = self.samples.get(name)
+        return sum(value for _, value in samples) if samples else None
 
     def count(self, name: str) -> int | None:
         """The sum of a counter as a whole number.
@@ -87,8 +87,8 @@ class Metrics:
         Returns:
             The mean; None where there is no such metric.
         """
-        found = self.samples.get(name)
-        return sum(value for _, value in found) / len(found) if found else None
+        samples = self.samples.get(name)
+        return sum(value for _, value in samples) / len(samples) if samples else None
 
     def by_label(self, name: str, label: str) -> dict[str, float]:
         """The sums of a counter by the value of one label.
@@ -116,8 +116,8 @@ class Metrics:
         Returns:
             The value; None where there is none.
         """
-        found = self.samples.get(name)
-        return found[0][0].get(label) if found else None
+        samples = self.samples.get(name)
+        return samples[0][0].get(label) if samples else None
 
     def positions(self, name: str) -> tuple[int, ...]:
         """A counter by draft position, from position 1 on.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,17 +13,24 @@ import httpx
 import msgspec
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.server_addresses import checked_url, is_loopback, key_for
 from vocabtrim_core.serving.engine_reports import llama_cpp, sglang, vllm
-from vocabtrim_core.serving.engine_reports.prometheus import Metrics
-from vocabtrim_core.serving.engine_reports.report import EngineReport, first_model
-from vocabtrim_core.serving.engines.wire import LOOPBACK, checked_url
+from vocabtrim_core.serving.engine_reports.prometheus import ServerMetrics
+from vocabtrim_core.serving.engine_reports.report import EngineReport
+from vocabtrim_core.serving.engines.recognition import (
+    KNOWN,
+    METRICS,
+    MODELS,
+    UNNAMED,
+    first_model,
+    recognise,
+)
 from vocabtrim_core.wording import format_bytes, listed
 
 ENGINES: tuple[ModuleType, ...] = (sglang, vllm, llama_cpp)
 NAMES = {module.NAME.lower(): module for module in ENGINES}
-METRICS = "/metrics"
-SHARED = ("/v1/models", METRICS)
-KEYS = tuple(module.KEY for module in ENGINES)
+BY_ENGINE = {module.ENGINE: module for module in ENGINES}
+SHARED = (MODELS, METRICS)
 SECONDS, CONNECT_SECONDS = 30.0, 5.0
 MOST_BODY, MOST_LOG = 32 << 20, 512 << 20  # bytes
 
@@ -38,12 +44,14 @@ class Bodies:
         objects: The answers that are JSON objects, by path; a JSON list under "list".
         metrics: The answer of /metrics.
         refused: Paths that want a key.
+        key_remedy: What to do about that, as the second half of a sentence.
     """
 
     url: str
     objects: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Metrics = field(default_factory=Metrics)
+    metrics: ServerMetrics = field(default_factory=ServerMetrics)
     refused: tuple[str, ...] = ()
+    key_remedy: str = UNNAMED
 
 
 def client(url: str, key: str | None = None) -> httpx.Client:
@@ -65,16 +73,20 @@ def client(url: str, key: str | None = None) -> httpx.Client:
         base_url=base,
         headers={"Authorization": f"Bearer {key}"} if key else {},
         timeout=httpx.Timeout(SECONDS, connect=CONNECT_SECONDS),
-        trust_env=httpx.URL(base).host not in LOOPBACK,
+        trust_env=not is_loopback(base),
         follow_redirects=False,
     )
 
 
-def connect(url: str) -> tuple[httpx.Client, Bodies]:
+def connect(url: str, engine: str = "") -> tuple[httpx.Client, Bodies]:
     """Open a client of a server and ask it for everything, with a key only where it wants one.
+
+    The key of an engine goes to a server that says without one that it is of this engine, or that
+    the user named to be of it.
 
     Args:
         url: URL of the server.
+        engine: Name of the engine that it is said to be of, "" for any.
 
     Returns:
         The client, which the caller closes, and the answers.
@@ -84,20 +96,16 @@ def connect(url: str) -> tuple[httpx.Client, Bodies]:
     """
     http = client(url)
     bodies = read_bodies(http)
-    key = _key_for(bodies) if bodies.refused else None
-    if key is None:
+    named = NAMES[engine.lower()].ENGINE if engine.lower() in NAMES else None
+    known = recognise(bodies.objects, bodies.metrics.samples) or named
+    if not bodies.refused or known is None:
         return http, bodies
+    key, remedy = key_for(bodies.url, KNOWN[known].key)
+    if key is None:
+        return http, replace(bodies, key_remedy=remedy)
     http.close()
     http = client(url, key)
-    return http, read_bodies(http)
-
-
-def _key_for(bodies: Bodies) -> str | None:
-    """The key of the server's engine; of a server that tells nothing without one, the first set."""
-    for module in ENGINES:
-        if module.recognises(bodies.objects, bodies.metrics):
-            return os.environ.get(module.KEY)
-    return next(filter(None, map(os.environ.get, KEYS)), None)
+    return http, replace(read_bodies(http), key_remedy=remedy)
 
 
 def read_bodies(http: httpx.Client) -> Bodies:
@@ -114,7 +122,7 @@ def read_bodies(http: httpx.Client) -> Bodies:
     """
     url = str(http.base_url).rstrip("/")
     objects: dict[str, Any] = {}
-    metrics, refused = Metrics(), list[str]()
+    metrics, refused = ServerMetrics(), list[str]()
     paths = (*(path for module in ENGINES for path in module.PATHS), *SHARED)
     for path in paths:
         code, text = _get(http, url, path)
@@ -123,7 +131,7 @@ def read_bodies(http: httpx.Client) -> Bodies:
         if code != httpx.codes.OK:
             continue
         if path == METRICS:
-            metrics = Metrics.of(text)
+            metrics = ServerMetrics.of(text)
             continue
         with suppress(msgspec.DecodeError):
             value = msgspec.json.decode(text)
@@ -169,13 +177,12 @@ def engine_of(bodies: Bodies) -> ModuleType:
     Raises:
         InputError: They are no known engine's.
     """
-    for module in ENGINES:
-        if module.recognises(bodies.objects, bodies.metrics):
-            return module
+    name = recognise(bodies.objects, bodies.metrics.samples)
+    if name is not None:
+        return BY_ENGINE[name]
     if bodies.refused:
         raise InputError(
-            f"{bodies.url} wants a key for {listed(list(bodies.refused))}; put it into one of "
-            f"{', '.join('$' + key for key in KEYS)}."
+            f"{bodies.url} wants a key for {listed(list(bodies.refused))}; {bodies.key_remedy}"
         )
     raise InputError(
         f"{bodies.url} is no server of {listed([module.NAME for module in ENGINES])}: nothing it "
@@ -257,7 +264,9 @@ def report_of_log_text(name: str, text: str) -> EngineReport:
     )
 
 
-def _read(module: ModuleType, where: str, content: Any, metrics: Metrics | None) -> EngineReport:
+def _read(
+    module: ModuleType, where: str, content: Any, metrics: ServerMetrics | None
+) -> EngineReport:
     reader: Callable[..., EngineReport] = module.from_log if metrics is None else module.from_bodies
     try:
         return reader(where, content) if metrics is None else reader(where, content, metrics)

@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 from vocabtrim_core.errors import InputError
-
-
-def first_model(bodies: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The first model that a server lists at /v1/models.
-
-    Args:
-        bodies: Answers that are JSON objects, by path.
-
-    Returns:
-        Its entry; {} where there is none.
-    """
-    models = bodies.get("/v1/models", {}).get("data")
-    first = models[0] if isinstance(models, list) and models else {}
-    return first if isinstance(first, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,17 +18,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vocabtrim_core.serving.engine_reports.prometheus import Metrics
+from vocabtrim_core.serving.engine_reports.prometheus import ServerMetrics
 from vocabtrim_core.serving.engine_reports.report import (
     DraftCounts,
     EngineReport,
     added_counts,
 )
+from vocabtrim_core.serving.engines.recognition import SGLANG, TITLES
 
-NAME = "SGLang"
-KEY = "SGLANG_API_KEY"
+ENGINE = SGLANG
+NAME = TITLES[ENGINE]
 PATHS = ("/server_info", "/get_server_info", "/model_info")
-PREFIX = "sglang:"
 GB = 1 << 30  # SGLang divides by it and writes GB
 
 ARGUMENTS = re.compile(r"server_args=(?:ServerArgs\(|\{)(.*)")
@@ -42,24 +42,11 @@ TICK = 40  # decode steps between two lines, where --decode-log-interval is not 
 SIMULATED = "SGLANG_SIMULATE_ACC_LEN"
 
 
-def recognises(bodies: Mapping[str, Any], metrics: Metrics) -> bool:
-    """Whether answers are those of an SGLang server.
-
-    Args:
-        bodies: Answers that are JSON objects, by path.
-        metrics: The answer of /metrics.
-
-    Returns:
-        Whether they are.
-    """
-    return PREFIX in metrics or "speculative_algorithm" in _info(bodies)
-
-
 def _info(bodies: Mapping[str, Any]) -> Mapping[str, Any]:
     return bodies.get(PATHS[0]) or bodies.get(PATHS[1]) or {}
 
 
-def from_bodies(url: str, bodies: Mapping[str, Any], metrics: Metrics) -> EngineReport:
+def from_bodies(url: str, bodies: Mapping[str, Any], metrics: ServerMetrics) -> EngineReport:
     """Read a server's answers.
 
     Args:
@@ -103,7 +90,7 @@ def _whole(value: Any) -> int | None:
     return int(value) if isinstance(value, int | float) and value else None
 
 
-def counts(metrics: Metrics) -> DraftCounts | None:
+def counts(metrics: ServerMetrics) -> DraftCounts | None:
     """The sums of all requests that are done.
 
     Args:

@@ -16,18 +16,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vocabtrim_core.serving.engine_reports.prometheus import Metrics
+from vocabtrim_core.serving.engine_reports.prometheus import ServerMetrics
 from vocabtrim_core.serving.engine_reports.report import (
     DraftCounts,
     EngineReport,
     added_counts,
-    first_model,
 )
+from vocabtrim_core.serving.engines.recognition import TITLES, VLLM, first_model
 
-NAME = "vLLM"
-KEY = "VLLM_API_KEY"
+ENGINE = VLLM
+NAME = TITLES[ENGINE]
 PATHS = ("/version", "/server_info?config_format=json")
-PREFIX = "vllm:"
 GIB = 1 << 30
 
 VERSION = re.compile(
@@ -50,21 +49,7 @@ SUMS = re.compile(
 SYNTHETIC = "rejection_sample_method is 'synthetic'"
 
 
-def recognises(bodies: Mapping[str, Any], metrics: Metrics) -> bool:
-    """Whether answers are those of a vLLM server.
-
-    Args:
-        bodies: Answers that are JSON objects, by path.
-        metrics: The answer of /metrics.
-
-    Returns:
-        Whether they are.
-    """
-    owner = first_model(bodies).get("owned_by")
-    return PREFIX in metrics or owner == "vllm" or "vllm_config" in bodies.get(PATHS[1], {})
-
-
-def from_bodies(url: str, bodies: Mapping[str, Any], metrics: Metrics) -> EngineReport:
+def from_bodies(url: str, bodies: Mapping[str, Any], metrics: ServerMetrics) -> EngineReport:
     """Read a server's answers.
 
     Args:
@@ -99,12 +84,12 @@ def from_bodies(url: str, bodies: Mapping[str, Any], metrics: Metrics) -> Engine
     )
 
 
-def _steps(draft: Mapping[str, Any], metrics: Metrics) -> int | None:
+def _steps(draft: Mapping[str, Any], metrics: ServerMetrics) -> int | None:
     positions = metrics.positions("vllm:spec_decode_num_accepted_tokens_per_pos_total")
     return int(draft.get("num_speculative_tokens") or len(positions)) or None
 
 
-def counts(metrics: Metrics) -> DraftCounts | None:
+def counts(metrics: ServerMetrics) -> DraftCounts | None:
     """The sums since the server started.
 
     Args:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from vocabtrim_core.serving.engine import EngineError
 from vocabtrim_core.serving.measurement import Counted
+
+POLL_SECONDS = 0.05
+SETTLE_SECONDS = 3.0  # the longest that counters may lag behind an answer
 
 LINE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{(.*)\})? ([-+.\deE]+|NaN)(?: \d+)?$", re.MULTILINE)
 POSITION = re.compile(r'position="(\d+)"')
@@ -101,6 +106,40 @@ def read(text: str, prefix: str) -> Counters | None:
 
     by_position = _by_position(values.get(f"{prefix}:{PER_POSITION}", {}))
     return Counters(round(sum(tokens.values())), total(DRAFTS), total(ACCEPTED), by_position)
+
+
+def added_by(
+    own: int, before: Counters, read_again: Callable[[], Counters | None], url: str
+) -> Counters:
+    """What answers added to the counters of a server, which may lag behind.
+
+    Args:
+        own: Tokens of these answers.
+        before: The counters before them.
+        read_again: Reads the counters now.
+        url: URL of the server.
+
+    Returns:
+        The differences.
+
+    Raises:
+        EngineError: The server generated tokens for others meanwhile, or was started anew.
+    """
+    until = time.monotonic() + SETTLE_SECONDS
+    while True:
+        added = (read_again() or Counters()).since(before)
+        if added.tokens >= own or time.monotonic() > until:
+            break
+        time.sleep(POLL_SECONDS)
+    if added.tokens > own:
+        raise EngineError(
+            f"{url} generated {added.tokens:,} tokens while it answered with {own:,}: it serves "
+            "others too, so neither times nor acceptance are those of these prompts; measure a "
+            "server that is idle."
+        )
+    if added.tokens < own or min(added.drafts, added.accepted, *added.per_position, 0) < 0:
+        raise EngineError(f"{url} was started anew, or does not count what it answers.")
+    return added
 
 
 def _by_position(values: Mapping[str, float]) -> tuple[int, ...]:

@@ -13,7 +13,8 @@ from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG, read_config
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
-from vocabtrim_core.serving.engines.http import STALL_SECONDS, EngineHttp
+from vocabtrim_core.serving.engines.connection import STALL_SECONDS
+from vocabtrim_core.serving.engines.http import EngineHttp
 from vocabtrim_core.serving.engines.process import ServerProcess, free_port
 from vocabtrim_core.serving.engines.repeated import RepeatedAnswers
 from vocabtrim_core.serving.engines.served import Served, Value
@@ -32,6 +33,12 @@ class Launched(ABC):
         stall: Seconds without a byte after which a request fails.
         ready: Seconds until a server must answer.
         check: Called while a server starts; raises Cancelled.
+
+    Attributes:
+        http: The connections to a server of this engine.
+        versions: Versions of the engine and of what it runs on, by name.
+        device: Name of the device it runs on.
+        alternates: False: one server after the other.
     """
 
     http: ClassVar[type[EngineHttp]]
@@ -101,16 +108,16 @@ class Launched(ABC):
                 f"{steps} and {tokens} were asked for."
             )
 
-    def explain(self, error: str) -> str:
-        """Make the message of a server that did not start more helpful.
+    def explain(self, error: str) -> str | None:
+        """Say what the user must change where a server did not start.
 
         Args:
-            error: The message.
+            error: The message of the server.
 
         Returns:
-            The message, or one that says what to do.
+            A sentence; None where the message is not known.
         """
-        return error
+        return None
 
     # --- as an attached engine -------------------------------------------------------------------
 
@@ -152,7 +159,9 @@ class Launched(ABC):
         try:
             self._server.wait(lambda: self._answers(port), self._ready_seconds, self._check)
         except EngineError as error:
-            raise EngineError(self.explain(str(error))) from error
+            if (words := self.explain(str(error))) is not None:
+                raise InputError(words) from error
+            raise
         self.verify(self._client.read(), configuration)
 
     def _answers(self, port: int) -> bool:

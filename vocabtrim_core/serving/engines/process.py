@@ -18,14 +18,22 @@ import psutil
 
 from vocabtrim_core.drafts.training_env import complaint
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.server_addresses import OPENAI_KEY
 from vocabtrim_core.serving.engine import EngineError
 from vocabtrim_core.serving.engines import guard
+from vocabtrim_core.serving.engines.recognition import KNOWN
 
 GRACE_SECONDS = 30.0  # SGLang's own watchdog takes up to 20 s to drain and end
 DYING_SECONDS = 2.0
 POLL_SECONDS = 0.25
 TAIL_BYTES = 20_000
 OUT_OF_MEMORY = ("CUDA out of memory", "OutOfMemoryError", "Not enough memory")
+
+
+def _environment() -> dict[str, str]:
+    """This environment without keys, which engines would take as those that they must ask for."""
+    keys = {OPENAI_KEY, *(engine.key for engine in KNOWN.values())}
+    return {name: value for name, value in os.environ.items() if name not in keys}
 
 
 def free_port() -> int:
@@ -64,7 +72,7 @@ class ServerProcess:
             stdin=subprocess.PIPE,  # its end, at the end of this process, ends the server
             stdout=self._file,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **settings, "PYTHONUNBUFFERED": "1"},
+            env={**_environment(), **settings, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
 

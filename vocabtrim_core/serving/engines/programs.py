@@ -17,9 +17,8 @@ from dataclasses import dataclass
 
 from vocabtrim_core import programs
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.serving.engines.recognition import ENGINES, LLAMA_CPP, SGLANG, TITLES, VLLM
 
-SGLANG, VLLM, LLAMA_CPP = ENGINES = ("sglang", "vllm", "llama.cpp")
-TITLES = {SGLANG: "SGLang", VLLM: "vLLM", LLAMA_CPP: "llama.cpp"}
 KINDS = {SGLANG: programs.ENGINE, VLLM: programs.VLLM, LLAMA_CPP: programs.LLAMA_CPP}
 VARIABLES = {SGLANG: "VOCABTRIM_SGLANG", VLLM: "VOCABTRIM_VLLM", LLAMA_CPP: "VOCABTRIM_LLAMA_CPP"}
 # Distributions that bring an engine; vLLM's for CPUs has a name of its own.

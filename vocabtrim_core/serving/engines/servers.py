@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.server_addresses import checked_url
 from vocabtrim_core.serving.configurations import (
     NO_SPECULATION,
     draft_size,
@@ -14,11 +15,11 @@ from vocabtrim_core.serving.configurations import (
     with_unique_labels,
 )
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
-from vocabtrim_core.serving.engines.http import STALL_SECONDS, EngineHttp
+from vocabtrim_core.serving.engines.connection import STALL_SECONDS
+from vocabtrim_core.serving.engines.http import EngineHttp
 from vocabtrim_core.serving.engines.identify import CLIENTS, connect
 from vocabtrim_core.serving.engines.repeated import RepeatedAnswers
 from vocabtrim_core.serving.engines.served import Served, Value, differences, shared_arguments
-from vocabtrim_core.serving.engines.wire import checked_url
 from vocabtrim_core.serving.measurement import Answer, Configuration, Counted
 from vocabtrim_core.wording import listed
 

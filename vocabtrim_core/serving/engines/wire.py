@@ -1,4 +1,4 @@
-"""What goes over the wire: addresses, events, and what a reply holds in words."""
+"""What goes over the wire: events, and what a reply holds in words."""
 
 from __future__ import annotations
 
@@ -9,39 +9,9 @@ from collections.abc import Iterator
 
 import httpx
 
-from vocabtrim_core.errors import InputError
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
 
 class StoppedError(Exception):
     """Another request failed, or the user asked to stop."""
-
-
-def checked_url(url: str) -> str:
-    """Check the URL of a server.
-
-    Args:
-        url: The URL, with http or https.
-
-    Returns:
-        The URL without a final slash or /v1.
-
-    Raises:
-        InputError: It is no http(s) URL, or holds a password or a query.
-    """
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise InputError(f"{url!r} is no URL; give one such as http://gpu-host:30000.") from error
-    if parsed.userinfo or parsed.query:
-        raise InputError(
-            f"The URL of {parsed.host} must not hold a password or a query, since it is written "
-            "into results; put the key into a variable (see --header)."
-        )
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise InputError(f"{url!r} is no http(s) URL; give one such as http://gpu-host:30000.")
-    return str(parsed).rstrip("/").removesuffix("/v1")
 
 
 @functools.cache

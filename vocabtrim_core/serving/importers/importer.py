@@ -127,15 +127,15 @@ def _in_words(reason: str, value: Any) -> str:
     ):
         inside = f" in {missing[2]}" if missing[2] else ""
         return f"the field {missing[1]} is missing{inside}; run the benchmark again, to its end"
-    found = re.fullmatch(r"Expected (.*?)(?:, got (.*?))?(?: - at `\$\.?(.*?)`)?", reason)
-    if not found:
+    mismatch = re.fullmatch(r"Expected (.*?)(?:, got (.*?))?(?: - at `\$\.?(.*?)`)?", reason)
+    if not mismatch:
         return reason[:1].lower() + reason[1:]
-    wanted, got, path = found.groups()
+    wanted, got, path = mismatch.groups()
     held = value.get(path) if isinstance(value, dict) and path in value else None
     is_now = f"{held}" if isinstance(held, int | float | str) else (got or "another").strip("`")
     wanted = wanted.replace("`", "")
-    for said, meant in KINDS.items():
-        wanted = wanted.replace(said, meant)
+    for json_kind, meant in KINDS.items():
+        wanted = wanted.replace(json_kind, meant)
     return f"{path or 'it'} is {is_now}, but must be {wanted}; run the benchmark again"
 
 

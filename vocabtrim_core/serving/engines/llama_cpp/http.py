@@ -18,6 +18,7 @@ from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.engines import counters
 from vocabtrim_core.serving.engines.counters import Counters
 from vocabtrim_core.serving.engines.http import EngineHttp
+from vocabtrim_core.serving.engines.recognition import LLAMA_CPP, TITLES
 from vocabtrim_core.serving.engines.served import Served, Value
 from vocabtrim_core.serving.engines.wire import short
 from vocabtrim_core.serving.measurement import Answer
@@ -44,9 +45,8 @@ class _Event(msgspec.Struct):
 class LlamaHttp(EngineHttp):
     """The connections to one server of llama.cpp; see `EngineHttp`."""
 
-    engine: ClassVar[str] = "llama.cpp"
-    title: ClassVar[str] = "llama.cpp"
-    key: ClassVar[str] = "LLAMA_API_KEY"
+    engine: ClassVar[str] = LLAMA_CPP
+    title: ClassVar[str] = TITLES[LLAMA_CPP]
     keeps_connections: ClassVar[bool] = False  # it closes some of them without a word
     _has_metrics = True
 

@@ -19,7 +19,8 @@ from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.machine import cores
 from vocabtrim_core.serving import hardware
 from vocabtrim_core.serving.engine import EngineError
-from vocabtrim_core.serving.engines.http import STALL_SECONDS, EngineHttp
+from vocabtrim_core.serving.engines.connection import STALL_SECONDS
+from vocabtrim_core.serving.engines.http import EngineHttp
 from vocabtrim_core.serving.engines.launched import HOST, READY_SECONDS, Launched
 from vocabtrim_core.serving.engines.llama_cpp import gguf, host
 from vocabtrim_core.serving.engines.llama_cpp.http import LlamaHttp
@@ -169,11 +170,11 @@ class LlamaLauncher(Launched):
                 "asked for; is this llama.cpp older than its EAGLE-3 (2026)?"
             )
 
-    def explain(self, error: str) -> str:
+    def explain(self, error: str) -> str | None:
         """See `Launched.explain`."""
         if any(words in error for words in OLD):
             return (
                 f"{self.label} does not draft with EAGLE-3; name a newer llama-server, or "
                 "upgrade xllamacpp."
             )
-        return error
+        return None

@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import msgspec
 
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
-from vocabtrim_core.serving.engines.http import POLL_SECONDS, EngineHttp
+from vocabtrim_core.serving.engines.http import EngineHttp
+from vocabtrim_core.serving.engines.recognition import SGLANG, TITLES
 from vocabtrim_core.serving.engines.served import Served
 from vocabtrim_core.serving.engines.sglang import server_info
 from vocabtrim_core.serving.engines.wire import short
 from vocabtrim_core.serving.measurement import Answer
 
 FLUSH_SECONDS = 60.0  # the longest wait for other requests of a server
-KEY = "SGLANG_API_KEY"
+POLL_SECONDS = 0.25
 
 
 class _Meta(msgspec.Struct):
@@ -36,15 +38,15 @@ class _Meta(msgspec.Struct):
 class _Event(msgspec.Struct):
     meta_info: _Meta | None = None
     text: str = ""
+    output_ids: list[int] = []
     error: Any = None
 
 
 class SglangHttp(EngineHttp):
     """The connections to one SGLang server; see `EngineHttp`."""
 
-    engine: ClassVar[str] = "sglang"
-    title: ClassVar[str] = "SGLang"
-    key: ClassVar[str] = KEY
+    engine: ClassVar[str] = SGLANG
+    title: ClassVar[str] = TITLES[SGLANG]
     recorded: ClassVar[tuple[str, ...]] = server_info.RECORDED
 
     def read(self) -> Served:
@@ -90,6 +92,21 @@ class SglangHttp(EngineHttp):
         seconds = time.perf_counter() - began
         return self._answer(prompt, generation, last, ended, seconds, first_s)
 
+    def gap(self, ids: Sequence[int], one: int, other: int) -> float | None:
+        """See `EngineHttp.gap`."""
+        body = {
+            "input_ids": list(ids),
+            "sampling_params": {"temperature": 0, "max_new_tokens": 1},
+            "return_logprob": True,
+            "token_ids_logprob": [one, other],
+        }
+        try:
+            told = self.post("/generate", body)["meta_info"]["output_token_ids_logprobs"][0]
+            values = {int(entry[1]): float(entry[0]) for entry in told}
+        except (LookupError, TypeError, ValueError):
+            return None
+        return abs(values[one] - values[other]) if {one, other} <= set(values) else None
+
     def _answer(
         self,
         prompt: Prompt,
@@ -111,6 +128,8 @@ class SglangHttp(EngineHttp):
         if meta.finish_reason.get("type") == "abort":
             reason = meta.finish_reason.get("message") or "no reason given"
             raise EngineError(f"{self.url} aborted an answer: {short(str(reason))}.")
-        self.note_answer(prompt, generation, event.text)
+        # The ids are of all the answer, unless the server was told to send the new ones alone.
+        whole = len(event.output_ids) == meta.completion_tokens
+        self.note_answer(prompt, generation, event.text, event.output_ids if whole else ())
         accepted = meta.spec_correct_drafts_histogram or meta.spec_accept_histogram or ()
         return Answer(meta.completion_tokens, seconds, first_s, meta.spec_verify_ct, (*accepted,))

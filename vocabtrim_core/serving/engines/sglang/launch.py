@@ -1,7 +1,8 @@
-"""SGLang on this machine's GPU, started and stopped for one configuration after the other.
+"""SGLang on this machine, started and stopped for one configuration after the other.
 
-SGLang's pinned dependencies need an environment of their own, so it is run by an interpreter that
-the user names (see `engines.programs`).
+It runs on the GPU, or on the CPU where its arguments ask for that. SGLang's pinned dependencies
+need an environment of their own, so it is run by an interpreter that the user names (see
+`engines.programs`).
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, ClassVar
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import NUMBER, REPEATED, WHOLE
 from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.serving import hardware
-from vocabtrim_core.serving.engines.http import STALL_SECONDS, EngineHttp
+from vocabtrim_core.serving.engines.connection import STALL_SECONDS
+from vocabtrim_core.serving.engines.http import EngineHttp
 from vocabtrim_core.serving.engines.launched import HOST, READY_SECONDS, Launched
 from vocabtrim_core.serving.engines.programs import SGLANG, engine_command, probe
 from vocabtrim_core.serving.engines.served import Value
@@ -31,8 +34,9 @@ SIMULATE = (
 )
 READY = "until a server must answer"
 NO_GPU = (
-    "There is no NVIDIA GPU here (nvidia-smi finds none); measure with --engine torch, or attach "
-    "servers of another machine with --engine sglang --url."
+    "There is no NVIDIA GPU here (nvidia-smi finds none); measure with --engine torch, attach "
+    "servers of another machine with --engine sglang --url, or give --server-argument=--device=cpu "
+    "to a build of SGLang for CPUs."
 )
 # Arguments that this module sets, secrets, and code of a model's folder: not allowed as extra ones.
 RESERVED = (
@@ -94,6 +98,12 @@ class Launch:
                 f"{reserved.partition('=')[0]} is set by the measurement itself; leave it out."
             )
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether the arguments ask for a CPU, for which SGLang has builds of its own."""
+        words = [word for text in self.extra for word in text.replace("=", " ").split()]
+        return any(pair == ("--device", "cpu") for pair in pairwise(words))
+
     def argv(
         self, command: Sequence[str], target: str, draft: Configuration, at_once: int, port: int
     ) -> list[str]:
@@ -127,11 +137,11 @@ class Launch:
             f"{self.mem_fraction:g}",
             "--max-running-requests",
             str(at_once),
-            "--cuda-graph-max-bs-decode",
-            str(at_once),
             "--random-seed",
             str(self.seed),
         ]
+        if not self.on_cpu:
+            line += ["--cuda-graph-max-bs-decode", str(at_once)]
         if self.context is not None:
             line += ["--context-length", str(self.context)]
         if draft.draft:
@@ -198,13 +208,14 @@ class SglangLauncher(Launched):
         super().__init__(
             target, vocab_size=vocab_size, stall=stall, ready=launch.ready, check=check
         )
-        gpus = require_gpu()
+        gpus = () if launch.on_cpu else require_gpu()
         self.command = tuple(command or engine_command(SGLANG))
         self.versions: Mapping[str, str] = {
             "sglang": probe(self.command, SGLANG).version,
-            "driver": gpus[0].driver,
+            **({"driver": gpus[0].driver} if gpus else {}),
         }
-        self.device = ", ".join(dict.fromkeys(gpu.name for gpu in gpus))
+        names = dict.fromkeys(gpu.name for gpu in gpus)
+        self.device = ", ".join(names) or hardware.device_name("cpu")
         self._launch = launch
         if launch.simulate is not None:
             self._notes.append(

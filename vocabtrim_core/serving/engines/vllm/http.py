@@ -18,6 +18,7 @@ from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.engines import counters
 from vocabtrim_core.serving.engines.counters import Counters
 from vocabtrim_core.serving.engines.http import EngineHttp
+from vocabtrim_core.serving.engines.recognition import TITLES, VLLM
 from vocabtrim_core.serving.engines.served import Served, Value
 from vocabtrim_core.serving.engines.wire import short
 from vocabtrim_core.serving.measurement import Answer
@@ -63,9 +64,8 @@ class _Event(msgspec.Struct):
 class VllmHttp(EngineHttp):
     """The connections to one vLLM server; see `EngineHttp`."""
 
-    engine: ClassVar[str] = "vllm"
-    title: ClassVar[str] = "vLLM"
-    key: ClassVar[str] = "VLLM_API_KEY"
+    engine: ClassVar[str] = VLLM
+    title: ClassVar[str] = TITLES[VLLM]
     recorded: ClassVar[tuple[str, ...]] = ("0.32.0",)
     _model = ""
 

@@ -12,7 +12,8 @@ from typing import ClassVar
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving import hardware
-from vocabtrim_core.serving.engines.http import STALL_SECONDS, EngineHttp
+from vocabtrim_core.serving.engines.connection import STALL_SECONDS
+from vocabtrim_core.serving.engines.http import EngineHttp
 from vocabtrim_core.serving.engines.launched import HOST, READY_SECONDS, Launched
 from vocabtrim_core.serving.engines.programs import Program
 from vocabtrim_core.serving.engines.served import Value
@@ -123,7 +124,7 @@ class VllmLauncher(Launched):
             line += ["--per-request-spec-decode-metrics", "detailed"]  # refused without a draft
         return [*line, *self._extra]
 
-    def explain(self, error: str) -> str:
+    def explain(self, error: str) -> str | None:
         """See `Launched.explain`."""
         if "draft_id_to_target_id" in error:
             return (
@@ -132,7 +133,7 @@ class VllmLauncher(Launched):
             )
         if "unrecognized arguments" in error and "per-request-spec-decode-metrics" in error:
             return f"{self.label} is too old: 0.32 or newer is needed to count acceptance."
-        return error
+        return None
 
 
 def _reserved(word: str) -> bool:

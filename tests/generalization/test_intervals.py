@@ -18,16 +18,15 @@ from vocabtrim_core.coverage import CoverageCurve, HeldOut
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.figures.traffic import coverage_figure, coverage_info
-from vocabtrim_core.generalization.k_interval import CountCurve
-from vocabtrim_core.generalization.stability import HeldOutCoverage, Pieces, held_out_of, stability
-from vocabtrim_core.generalization.uncertainty import (
+from vocabtrim_core.generalization.domains import held_out_by_domain
+from vocabtrim_core.generalization.held_out import held_out_coverage, optimism
+from vocabtrim_core.generalization.intervals import (
     CoverageInterval,
     coverage_interval,
-    held_out_by_domain,
-    held_out_coverage,
-    optimism,
     ratio_interval,
 )
+from vocabtrim_core.generalization.k_interval import CountCurve
+from vocabtrim_core.generalization.stability import HeldOutCoverage, Pieces, held_out_of, stability
 from vocabtrim_core.tradeoff import TradeOff
 
 SIZE = 50

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.acceptance import MAX_DEPTH, ceiling
+from vocabtrim_core.forecast.ceiling import MAX_DEPTH, ceiling
 
 SIZE = 7
 RESPONSES = st.lists(
