@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from vocabtrim_core.draft_kinds import EAGLE3, KINDS, HeadKind, find_kind
+from vocabtrim_core.draft_kinds.eagle3 import trained_config
 from vocabtrim_core.draft_kinds.kind import attention_weights
 from vocabtrim_core.draft_kinds.precision import WeightBytes
 from vocabtrim_core.errors import InputError
@@ -395,36 +396,7 @@ class DraftArchitecture:
                 "one dense layer of ordinary attention; give such a draft, or the target's "
                 "config.json."
             )
-        fused = (
-            {}
-            if self.target_hidden_size is None
-            else {"target_hidden_size": self.target_hidden_size}
-        )
-        return {
-            **fused,
-            "architectures": ["LlamaForCausalLMEagle3"],
-            "model_type": "llama",
-            "attention_bias": False,
-            "attention_dropout": 0.0,
-            "draft_vocab_size": draft_vocab_size,
-            "head_dim": self.head_dim,
-            "hidden_act": "silu",
-            "hidden_size": self.hidden_size,
-            "initializer_range": 0.02,
-            "intermediate_size": self.intermediate_size,
-            "max_position_embeddings": self.max_position_embeddings,
-            "mlp_bias": False,
-            "num_attention_heads": self.query_heads,
-            "num_hidden_layers": 1,
-            "num_key_value_heads": self.key_value_heads,
-            "pretraining_tp": 1,
-            "rms_norm_eps": self.rms_norm_eps,
-            "rope_theta": self.rope_theta,
-            "tie_word_embeddings": False,
-            "torch_dtype": "bfloat16",
-            "use_cache": True,
-            "vocab_size": self.vocab_size,
-        }
+        return trained_config(self, draft_vocab_size)
 
 
 def distinct_experts(count: int, chosen: int, rows: int) -> float:
