@@ -6,7 +6,7 @@ from pages.ui import pins, sizes, state, tokens
 from pages.ui.caching import cached
 from pages.ui.charts.live_chart import curve_payload, curve_store, live_chart
 from pages.ui.explore import actions, figures_view
-from pages.ui.explore.controls import controls, draft_menu
+from pages.ui.explore.controls import ask_for_draft, controls, draft_menu
 from pages.ui.format import choice_sentence
 from pages.ui.frame import choose_counts, footer, plain_errors, tabs
 from pages.ui.router import require_router
@@ -81,5 +81,6 @@ if stored := choose_counts(
     "Fewer draft tokens cost less and cover less. Find the size that is best.",
     beside=draft_menu,
 ):
+    ask_for_draft(stored.counts.vocab_size)
     curve_store(payload(stored))
     explore(stored)

@@ -10,6 +10,9 @@ from typing import Any
 import msgspec
 
 from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.draft_kinds import KINDS
+from vocabtrim_core.draft_kinds.precision import stated_bytes
+from vocabtrim_core.draft_kinds.recognise import chosen_kind, kind_of_draft
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.layer_cache import TargetCache, target_cache
@@ -30,30 +33,34 @@ FORMAT = "vocabtrim-architecture-1"  # of shapes in a file that this program wro
 
 
 def architecture_from_config(
-    config: Mapping[str, Any] | ModelConfig, name: str, where: str = ""
+    config: Mapping[str, Any] | ModelConfig, name: str, where: str = "", kind: str | None = None
 ) -> DraftArchitecture:
     """Shapes of the draft that a config.json describes.
 
-    A draft's own config gives its shapes directly. A target's config gives the draft that SpecForge
-    derives from it: one dense layer with the target's widths and heads, also where the target is a
-    mixture of experts. The weights that the target reads per token are counted from its own layers.
-    Fields the file leaves out get transformers' default for its model_type.
+    A draft's own config gives its shapes directly. A target's config gives the EAGLE-3 draft that
+    SpecForge derives from it: one dense layer with the target's widths and heads, also where the
+    target is a mixture of experts; or, by its kind, the target's MTP layer, an EAGLE-1/2 draft or
+    the model itself as a draft. The weights that the target reads per token are counted from its
+    own layers. Fields the file leaves out get transformers' default for its model_type.
 
     Args:
         config: The config of a draft or a target, or an object from `kept_config`.
         name: Name of the architecture.
         where: Name of the file in messages, `name` by default. Unused for a ModelConfig.
+        kind: Kind of the draft head; None for the draft's own, of a target EAGLE-3.
 
     Returns:
         The shapes.
 
     Raises:
-        InputError: A field is missing or wrong, or the draft's layers differ in width.
+        InputError: A field is missing or wrong, the draft's layers differ in width, the config does
+            not give a draft of that kind, or nothing can be trimmed of it.
     """
     if not isinstance(config, ModelConfig):
         config = ModelConfig(config, where or name)
     if config.whole.get("format") == FORMAT:
         return _stored_shapes(config)
+    kind = chosen_kind(config, kind)
     hidden, width = config.required("hidden_size"), draft_width(config)
     heads, groups, dim = head_shapes(config)
     size = config.required("vocab_size")
@@ -67,8 +74,10 @@ def architecture_from_config(
         "max_position_embeddings": config.positive("max_position_embeddings") or 131_072,
         "rms_norm_eps": config.number("rms_norm_eps") or 1e-5,
         "rope_theta": _rope_theta(config),
+        "kind": kind,
+        **KINDS[kind].from_config(config),
     }
-    if config.is_draft:
+    if kind == "standalone" or kind_of_draft(config):
         layers = decoder_layers(config) if config.stated("num_hidden_layers") else 1
         widths = {feed_forward_width(config, layer) for layer in range(layers or 1)}
         if len(widths) > 1:
@@ -76,9 +85,9 @@ def architecture_from_config(
                 f"{config.where}: the draft's layers have feed-forward widths of "
                 f"{', '.join(f'{w:,}' for w in sorted(widths))}; only layers alike are counted."
             )
-        target = config.size("target_hidden_size")
+        target = None if kind == "standalone" else config.size("target_hidden_size")
         mixed = any(is_mixture(config, layer) for layer in range(layers or 1))
-        return DraftArchitecture(
+        shape = DraftArchitecture(
             **shared,
             intermediate_size=widths.pop(),
             layers=layers or 1,
@@ -86,16 +95,22 @@ def architecture_from_config(
             draft_experts=max(1, experts(config)) if mixed else 1,
             latent=LatentAttention.of(config),
         )
+        if kind == "standalone" and layer_weights(config) != sum(shape.weights.values()):
+            raise InputError(
+                f"{config.where}: its layers are not alike, or of a kind that is not counted for a "
+                "standalone draft; choose another draft."
+            )
+        return shape
     body = layer_weights(config)
     derived = DraftArchitecture(
-        **shared,
-        intermediate_size=width,
+        **({"intermediate_size": width} | shared),
         active_experts=max(1, experts(config)),
         target_layers=None if body is None else decoder_layers(config),
         target_layer_weights=body,
         stored_layer_weights=layer_weights(config, stored=True) if experts(config) else None,
         stored_experts=all_experts(config) if experts(config) else 1,
         cache=target_cache(config),
+        weight_bytes=stated_bytes(config) if KINDS[kind].from_target else None,
     )
     usual = TargetCache((derived.target_layers or 0) * derived.cache_bytes_per_layer)
     if derived.cache == usual:
@@ -133,11 +148,12 @@ def kept_config(architecture: DraftArchitecture) -> dict[str, Any]:
     return {"format": FORMAT, "draft": asdict(architecture)}
 
 
-def load_architecture(spec: str | Path) -> DraftArchitecture:
+def load_architecture(spec: str | Path, kind: str | None = None) -> DraftArchitecture:
     """Shapes of a draft, by the name of a preset or from a config.json.
 
     Args:
         spec: Name of a preset, or path of a config.json or of the folder that holds one.
+        kind: As for `architecture_from_config`; a preset has its own.
 
     Returns:
         The shapes, named after the preset, the file, or the folder of a file named config.json.
@@ -155,7 +171,7 @@ def load_architecture(spec: str | Path) -> DraftArchitecture:
         )
     folder = path if path.is_dir() else path.parent
     name = path.stem if path.is_file() and path.name != "config.json" else folder.name
-    return architecture_from_config(read_config(path), name or path.stem)
+    return architecture_from_config(read_config(path), name or path.stem, kind=kind)
 
 
 def preset_of(vocab_size: int) -> DraftArchitecture | None:
@@ -188,6 +204,28 @@ def fitted(architecture: DraftArchitecture, vocab_size: int) -> tuple[DraftArchi
     )
 
 
+def borrowed(architecture: DraftArchitecture) -> str:
+    """Say that shapes are those of a preset for another model, and not of this V.
+
+    Args:
+        architecture: The shapes.
+
+    Returns:
+        A sentence that asks for a choice; "" for shapes of a model with this V.
+    """
+    preset = PRESETS.get(architecture.name)
+    if preset is None or preset.vocab_size == architecture.vocab_size:
+        return ""
+    shapes = {"vocab_size": preset.vocab_size, "fusion_per_step": preset.fusion_per_step}
+    if replace(architecture, **shapes) != preset:
+        return ""
+    return (
+        f"The shapes of {preset.name} (V = {preset.vocab_size:,}) stand in for those of a model "
+        f"with V = {architecture.vocab_size:,}: choose the draft architecture, or give its "
+        "config.json. Until then costs are another model's, and no draft config is exported."
+    )
+
+
 def published(architecture: DraftArchitecture) -> str:
     """A note where SpecForge publishes a draft config for this target with other shapes.
 
@@ -200,7 +238,7 @@ def published(architecture: DraftArchitecture) -> str:
     if architecture.target_layers is None:
         return ""
     for name, preset in PRESETS.items():
-        same = _target(preset) == _target(architecture)
+        same = (preset.kind, _target(preset)) == (architecture.kind, _target(architecture))
         if same and _draft(preset) != _draft(architecture):
             return (
                 f"A draft derived from {architecture.name}'s config is counted, with a "

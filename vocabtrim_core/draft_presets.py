@@ -1,8 +1,15 @@
-"""Draft architectures by name: the shapes of published drafts, or derived from their targets."""
+"""Draft architectures by name: the shapes of published drafts, or derived from their targets.
+
+The first are written out here; `draft_presets.json` has the others, with where each comes from.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
 
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.layer_cache import TargetCache
@@ -127,3 +134,22 @@ PRESETS: dict[str, DraftArchitecture] = dict(
         _preset("deepseek-v3", 61, 7168, 40960, 56, 8, 128, 129_280, **DEEPSEEK_V3),
     )
 )
+
+
+class Published(NamedTuple):
+    """What is public about a preset.
+
+    Attributes:
+        source: Where its shapes come from.
+        draft_vocab_size: Size of the published draft's vocabulary, None where none is published.
+    """
+
+    source: str
+    draft_vocab_size: int | None = None
+
+
+_TABLE = json.loads((Path(__file__).parent / "draft_presets.json").read_text())
+PUBLISHED = {name: Published(source, size) for name, (size, source) in _TABLE["published"].items()}
+for _name, _row in _TABLE["presets"].items():
+    PRESETS[_name] = msgspec.convert(_row["shape"], DraftArchitecture)
+    PUBLISHED[_name] = Published(_row["source"], _row["draft_vocab_size"])

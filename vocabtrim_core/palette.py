@@ -21,7 +21,7 @@ class Palette:
         warn: Warnings.
         ground: Background.
         soft: Background of the chosen item.
-        parts: Adjacent parts of a bar.
+        parts: Adjacent parts of a bar: fusion, attention, feed-forward, head, Markov factor.
         scale: A colour scale from low to high.
         series: Lines distinguished by colour alone.
     """
@@ -46,7 +46,7 @@ LIGHT = Palette(
     warn="#C2570C",
     ground="#FFFFFF",
     soft="#D5EBE9",
-    parts=("#B9C4CC", "#8B9AA6", "#5D6D7A", "#0B7A75"),
+    parts=("#B9C4CC", "#8B9AA6", "#5D6D7A", "#0B7A75", "#4FA8A2"),
     scale=("#F2F5F6", "#CFE5E3", "#98CECA", "#4FA8A2", "#0B7A75", "#043E3C"),
     series=("#0B7A75", "#C2570C", "#2F5FB3", "#8A5A9E", "#8B97A3"),
 )
@@ -58,7 +58,7 @@ DARK = Palette(
     warn="#F0924E",
     ground="#0E1317",
     soft="#0C3D3B",
-    parts=("#4A5864", "#6B7A87", "#93A1AD", "#2DB8AF"),
+    parts=("#4A5864", "#6B7A87", "#93A1AD", "#2DB8AF", "#8FDDD6"),
     scale=("#141B21", "#0C3D3B", "#116663", "#1A918B", "#4BBDB6", "#BEE9E6"),
     series=("#2DB8AF", "#F0924E", "#7FA8F0", "#C397D8", "#7B8994"),
 )

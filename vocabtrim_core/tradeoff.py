@@ -180,7 +180,7 @@ class TradeOff:
         Returns:
             float64 of the same shape; infinite for alpha = 0.
         """
-        slope = 2 * self.architecture.hidden_size / self.architecture.flops(self.curve.vocab_size)
+        slope = 2 * self.architecture.row_weights / self.architecture.flops(self.curve.vocab_size)
         weight = np.asarray(alphas, np.float64)
         with np.errstate(divide="ignore", over="ignore"):
             return (1 - weight) / weight * slope

@@ -24,6 +24,7 @@ from vocabtrim_core.forecast.inputs import (
     of_several,
     served_text,
 )
+from vocabtrim_core.forecast.other_kinds import of_kind
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import Forecast, forecast
 from vocabtrim_core.generalization.held_out import by_count
@@ -102,7 +103,8 @@ def forecast_of(
         texts.append(TrafficForecast(acceptance.served, acceptance.basis, predicted))
     worst = worst_served(tradeoff, texts, chosen_k)
     names = [text.name for text in texts]
-    return of_several(acceptances[texts.index(worst)], names), worst.forecast
+    acceptance = of_several(acceptances[texts.index(worst)], names)
+    return of_kind(acceptance, tradeoff.architecture.kind), worst.forecast
 
 
 @cached(12)

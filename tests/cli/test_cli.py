@@ -211,6 +211,12 @@ def test_optimize_exact(ok, cli, counts):
     code, out, _ = cli("optimize", counts)
     assert code == 0
     assert out.startswith(f"k = {found['k']:,} of 128,256 tokens")
+    # Three draft steps of Llama-3.1-8B's EAGLE-3: 293.6 M weights and 4,096 for each row.
+    assert found["cycle_bytes"] == 3 * 2 * (293_601_280 + 4096 * found["k"])
+    assert found["copied_bytes"] == 0
+    mtp = ok("optimize", counts, "--draft", "glm-4.5-mtp")
+    assert mtp["copied_bytes"] == 2 * 5120 * mtp["k"]
+    assert "a trimmed copy takes" in cli("optimize", counts, "--draft", "glm-4.5-mtp")[1]
 
 
 def test_optimize_follows_alpha_floor_bounds_and_draft(ok, counts, tmp_path):

@@ -74,6 +74,33 @@ def test_breakdown_sums_to_the_whole_step(architecture):
     ]
 
 
+def test_a_cycle_to_scale_reads_each_part_as_often_as_its_kind():
+    # P-EAGLE reads layers and head once for all five tokens, MTP five times.
+    mtp, parallel = PRESETS["qwen3.8-27b-mtp"], PRESETS["qwen3-8b-p-eagle"]
+    head = 2 * 5 * 5120
+    assert figures.cycle_info(mtp, 1_000, 5).parts == {
+        "Target": (2 * mtp.target_weights,) * 2,
+        "Draft layers": (2 * 5 * sum(mtp.weights.values()),) * 2,
+        "LM head": (head * 248_320, head * 1_000),
+    }
+    info = figures.cycle_info(parallel, 1_000, 5)
+    assert info.parts["LM head"] == (2 * 4096 * 151_936, 2 * 4096 * 1_000)
+    drawn = figures.cycle_figure(figures.cycle_info(mtp, 1_000, 5))
+    assert [trace.name for trace in drawn.data] == ["Target", "Draft layers", "LM head"]
+    assert sum(trace.x[1] for trace in drawn.data) == pytest.approx(
+        (2 * mtp.target_weights + 10 * sum(mtp.weights.values()) + head * 1_000) / 1e9
+    )
+
+
+def test_a_cycle_without_a_known_target_and_with_a_markov_factor():
+    spark = PRESETS["kimi-k3-dspark"]
+    info = figures.cycle_info(spark, 1_000, 6)
+    assert not info.has_target
+    assert list(info.parts) == ["Draft layers", "LM head", "Markov factor"]
+    assert info.parts["Markov factor"] == (6 * 2 * 256 * 163_840, 6 * 2 * 256 * 1_000)
+    assert figures.cycle_figure(info, figures.DARK).to_json()
+
+
 def test_landscape_agrees_with_the_optimum(curve, architecture):
     info = figures.landscape_info(TradeOff(curve, architecture), steps=6)
     best = TradeOff(curve, architecture, alpha=info.alphas[3], floor=info.floors[2]).optimum

@@ -105,7 +105,8 @@ def _chosen(
         }
     from vocabtrim_core.selection_spec.spec import SelectionSpec
 
-    settled = ("draft", "draft_config", "fusion_per_cycle", "alpha", "min_coverage", "method")
+    settled = ("draft", "draft_config", "draft_kind", "weight_bytes", "fusion_per_cycle", "alpha")
+    settled += ("min_coverage", "method")
     refuse_options(arguments, settled, "--choice already settles {flags}")
     choice = SelectionSpec.load(arguments.choice)
     settings = choice.settings
@@ -139,10 +140,11 @@ def _command(arguments: argparse.Namespace) -> str:
         line += ["--k", str(arguments.k)]
     for name in arguments.formats:
         line += ["--format", name]
-    for flag in ("draft", "draft_config", "alpha", "min_coverage", "method"):
+    for flag in ("draft", "draft_config", "draft_kind", "alpha", "min_coverage", "method"):
         value = getattr(arguments, flag)
         if value not in (None, ""):
             line += [f"--{flag.replace('_', '-')}", str(value)]
+    line += ["--weight-bytes", *map(str, arguments.weight_bytes)] if arguments.weight_bytes else []
     line += ["--fusion-per-cycle"] if arguments.fusion_per_cycle else []
     for flag in ("draft_folder", "target"):
         if (folder := getattr(arguments, flag)) is not None:

@@ -20,7 +20,7 @@ from vocabtrim_core.cli.resolve import comparable_counts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.codec import add_options, parsed
 from vocabtrim_core.fields.leaf import ReadContext
-from vocabtrim_core.forecast.settings import HEAD_BYTES, ForecastSettings
+from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve
+    from vocabtrim_core.forecast.cycle_times import row_format
     from vocabtrim_core.forecast.decision import decide, worst_served
     from vocabtrim_core.forecast.decision_text import decision_text
     from vocabtrim_core.forecast.paper import SHIPPED_K
@@ -108,7 +109,9 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     chosen = () if settings.k is None else (settings.k,)
     for k in (*chosen, *arguments.baseline, *arguments.at):
         curve.check_k(k)
-    texts = _evaluation_traffic(arguments, curve, assumptions, cycles, settings, measured, progress)
+    texts = _evaluation_traffic(
+        arguments, curve, assumptions, cycles, settings, measured, draft.kind, progress
+    )
     progress(0, None, "k* on other samples")
     sample = best_sample(counts, find_responses(arguments.counts, counts))
     served = worst_served(tradeoff, [text for text, _ in texts], settings.k)
@@ -129,7 +132,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
             tradeoff.optimum.k,
         }
     )
-    bytes_per_weight = HEAD_BYTES[assumptions.head_format]
+    bytes_per_weight = row_format(assumptions, draft)
     return {
         "decision": {**asdict(decision), "gains": _gains(decision.gains)},
         "decision_text": decision_text(decision, size).sentences(),
@@ -148,7 +151,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
             "fixed_s": _ends(lambda model: model.fixed_s, cycles),
             "row_s": _ends(lambda model: model.row_s, cycles),
             "bandwidth": _ends(
-                lambda model: model.bandwidth(draft.hidden_size, depth, bytes_per_weight),
+                lambda model: model.bandwidth(draft.row_reads(depth), 1, bytes_per_weight),
                 cycles,
             ),
         },
@@ -212,12 +215,14 @@ def _evaluation_traffic(
     cycles: CycleRange,
     settings: Settings,
     measured: Calibration | None,
+    kind: str,
     progress: Progress,
 ) -> list[tuple[TrafficForecast, Acceptance]]:
     """The evaluation traffic, by default the counts that choose, each set with its forecast."""
     from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.forecast.decision import TrafficForecast
     from vocabtrim_core.forecast.inputs import acceptance_on, served_text
+    from vocabtrim_core.forecast.other_kinds import of_kind
     from vocabtrim_core.forecast.throughput import forecast
     from vocabtrim_core.generalization.stability import best_sample
 
@@ -233,7 +238,8 @@ def _evaluation_traffic(
             sample=best_sample(counts, responses),
             progress=progress,
         )
-        acceptance = acceptance_on(text, assumptions, measured.lengths if measured else None)
+        lengths = measured.lengths if measured else None
+        acceptance = of_kind(acceptance_on(text, assumptions, lengths), kind)
         predicted = forecast(acceptance.model, cycles)
         texts.append((TrafficForecast(counts.name, acceptance.basis, predicted), acceptance))
     return texts

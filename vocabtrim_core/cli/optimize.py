@@ -13,9 +13,11 @@ from vocabtrim_core.cli.arguments import (
     shared,
 )
 from vocabtrim_core.cli.command import Command, Result, named_values, no_options, table
+from vocabtrim_core.wording import megabytes
 
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
+    from vocabtrim_core.draft_cost import DraftArchitecture
     from vocabtrim_core.jobs.progress import Progress
     from vocabtrim_core.tradeoff import TradeOff
 
@@ -59,9 +61,24 @@ def _optimize(arguments: argparse.Namespace, progress: Progress) -> Result:
         "k_min": tradeoff.k_min,
         "k_max": tradeoff.last_k,
         "draft": tradeoff.architecture.name,
+        "draft_kind": tradeoff.architecture.kind,
+        **_cycle(tradeoff.architecture, best["k"]),
         "vocab_size": counts.vocab_size,
         "counts": counts.key,
         "note": curve.padding_note(best["k"]),
+    }
+
+
+def _cycle(draft: DraftArchitecture, k: int) -> dict[str, Any]:
+    """Bytes that a cycle reads for the draft, and the memory of a copied head."""
+    from vocabtrim_core.forecast.inputs import PAPER_DEPTH
+
+    full, trimmed = (sum(draft.cycle_bytes(n, PAPER_DEPTH).values()) for n in (draft.vocab_size, k))
+    return {
+        "drafted_tokens": PAPER_DEPTH,
+        "cycle_bytes_full": full,
+        "cycle_bytes": trimmed,
+        "copied_bytes": draft.copied_bytes(k),
     }
 
 
@@ -97,7 +114,15 @@ def _optimize_text(result: Result) -> str:
         f"({result['k'] / result['vocab_size']:.1%}), {result['method']}, "
         f"alpha {result['alpha']:g}, coverage floor {result['min_coverage']:g}",
         named_values(result, "coverage", "latency_reduction", "utility", "draft", "counts"),
+        f"with {result['drafted_tokens']} drafted tokens a cycle reads "
+        f"{megabytes(result['cycle_bytes'])} of weights for the draft, "
+        f"{megabytes(result['cycle_bytes_full'])} with all tokens",
     ]
+    if result["copied_bytes"]:
+        lines.append(
+            f"the full head is the target's: a trimmed copy takes "
+            f"{megabytes(result['copied_bytes'])} of memory more"
+        )
     if result["method"] == "tpe":
         lines += [
             f"{result['trials']:,} trials leave {result['regret']:.2g} of utility to the exact "
@@ -111,33 +136,48 @@ def _optimize_text(result: Result) -> str:
 
 
 def _drafts(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.draft_presets import PRESETS
+    from vocabtrim_core.draft_kinds import KINDS
+    from vocabtrim_core.draft_presets import PRESETS, PUBLISHED, Published
 
     return {
         "drafts": [
             {
                 **asdict(draft),
+                **PUBLISHED.get(draft.name, Published("the target's config.json"))._asdict(),
                 "flops": draft.flops(draft.vocab_size),
                 "head_share": 2
-                * draft.hidden_size
+                * draft.row_weights
                 * draft.vocab_size
                 / draft.flops(draft.vocab_size),
             }
-            for draft in PRESETS.values()
+            for draft in sorted(PRESETS.values(), key=lambda draft: list(KINDS).index(draft.kind))
         ]
     }
 
 
 def _drafts_text(result: Result) -> str:
-    head = ("draft", "V", "hidden", "feed-forward", "MFLOPs per step", "LM head share")
+    head = (
+        "draft",
+        "kind",
+        "V",
+        "published k",
+        "hidden",
+        "feed-forward",
+        "MFLOPs per token",
+        "LM head share",
+        "shapes from",
+    )
     rows = (
         (
             draft["name"],
+            draft["kind"],
             draft["vocab_size"],
+            draft["draft_vocab_size"] or "",
             draft["hidden_size"],
             draft["intermediate_size"],
             round(draft["flops"] / 1e6, 1),
             f"{draft['head_share']:.1%}",
+            draft["source"],
         )
         for draft in result["drafts"]
     )

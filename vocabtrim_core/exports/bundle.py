@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from vocabtrim_core.draft_config import borrowed
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports.checks import check_export
 from vocabtrim_core.exports.exporter import ExportContext, Exporter
@@ -71,6 +72,8 @@ def export(
         InputError: The choice cannot be exported, `out` is not empty, or cannot be written.
     """
     context = context or ExportContext()
+    if context.architecture is not None and borrowed(context.architecture):
+        context = replace(context, architecture=None)
     exporters = exporters_named(formats)
     check_export(vocabulary, exporters, context)
     with new_folder(out) as scratch:

@@ -52,7 +52,8 @@ class Manifest:
         tokenizer: name and sha256; {} without counts.
         counts: key, tokens, distinct, conversations, skipped, rule, template, corpora and other
             settings of the count; {} without counts.
-        choice: alpha, floor, method, and where known draft, coverage, latency_reduction, utility.
+        choice: alpha, floor, method, and where known draft, draft_kind, copied_bytes (memory of a
+            trimmed copy of the target's head), coverage, latency_reduction, utility.
         formats: The texts of each exported format.
         notes: Sentences for the user.
         versions: Versions of this program, Python, numpy and torch.
@@ -187,6 +188,8 @@ def _choice(vocabulary: DraftVocabulary, context: ExportContext) -> dict[str, An
         choice["coverage"] = coverage_on(vocabulary, context.counts).coverage
     if context.architecture is not None:
         choice["draft"] = context.architecture.name
+        choice["draft_kind"] = context.architecture.kind
+        choice["copied_bytes"] = context.architecture.copied_bytes(len(vocabulary))
         choice["latency_reduction"] = float(context.architecture.latency_reduction(len(vocabulary)))
     if {"coverage", "latency_reduction"} <= choice.keys() and context.alpha is not None:
         weighted = context.alpha * choice["coverage"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from textwrap import fill, indent
 
+from vocabtrim_core.draft_kinds import EAGLE3, KINDS
 from vocabtrim_core.exports.manifest import ExportedFile, Manifest
 
 WIDTH = 96
@@ -66,6 +67,13 @@ def _head(manifest: Manifest) -> str:
             "Draft cost",
             f"{choice['latency_reduction']:.1%} fewer FLOPs per draft step of {choice['draft']} "
             "than with the full vocabulary (an estimate from shapes, not a measurement)",
+        )
+    if (name := choice.get("draft_kind", EAGLE3)) != EAGLE3:
+        text += _line("Draft head", f"{KINDS[name].title}. {KINDS[name].passes}")
+    if copied := choice.get("copied_bytes"):
+        text += _line(
+            "Memory",
+            f"the trimmed head is a copy of the target's rows, {copied / 1e6:,.0f} MB beside them",
         )
     for note in manifest.notes:
         text += _line("Note", note)

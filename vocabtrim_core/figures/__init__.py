@@ -5,6 +5,7 @@ figures of one subject.
 """
 
 from vocabtrim_core.figures.breakdown import BreakdownInfo, breakdown_figure, breakdown_info
+from vocabtrim_core.figures.cycle import CycleInfo, cycle_figure, cycle_info
 from vocabtrim_core.figures.domains import DomainLine, domains_figure, domains_info
 from vocabtrim_core.figures.frontier import FrontierInfo, frontier_figure, frontier_info
 from vocabtrim_core.figures.landscape import (
@@ -23,6 +24,7 @@ __all__ = [
     "LIGHT",
     "AlphaPathInfo",
     "BreakdownInfo",
+    "CycleInfo",
     "DomainLine",
     "FrontierInfo",
     "LandscapeInfo",
@@ -32,6 +34,8 @@ __all__ = [
     "alpha_path_info",
     "breakdown_figure",
     "breakdown_info",
+    "cycle_figure",
+    "cycle_info",
     "domains_figure",
     "domains_info",
     "frontier_figure",

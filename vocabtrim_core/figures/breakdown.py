@@ -7,6 +7,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.draft_kinds.kind import COMPONENTS
 from vocabtrim_core.figures.style import LIGHT, Palette, layout
 
 
@@ -37,17 +38,17 @@ def breakdown_info(architecture: DraftArchitecture, k: int) -> BreakdownInfo:
         FLOPs and bytes.
     """
     sizes = (architecture.vocab_size, k)
-    weights = [architecture.breakdown(size) for size in sizes]
-    per_weight = architecture.bytes_per_weight
-    return BreakdownInfo(
-        tuple(weights[0]),
-        sizes,
-        (tuple(2.0 * w for w in weights[0].values()), tuple(2.0 * w for w in weights[1].values())),
-        (
-            tuple(float(per_weight * w) for w in weights[0].values()),
-            tuple(float(per_weight * w) for w in weights[1].values()),
+    flops, read = zip(
+        *(
+            (
+                tuple(2.0 * weights for weights in architecture.breakdown(size).values()),
+                tuple(architecture.cycle_bytes(size, 1).values()),
+            )
+            for size in sizes
         ),
+        strict=True,
     )
+    return BreakdownInfo(tuple(architecture.breakdown(k)), sizes, flops, read)
 
 
 def breakdown_figure(info: BreakdownInfo, palette: Palette = LIGHT) -> go.Figure:
@@ -64,6 +65,7 @@ def breakdown_figure(info: BreakdownInfo, palette: Palette = LIGHT) -> go.Figure
     axis = [["FLOPs, millions"] * 2 + ["Weights read, MB"] * 2, labels * 2]
     figure = go.Figure()
     for i, component in enumerate(info.components):
+        colour = palette.parts[COMPONENTS.index(component)]
         values = [side[i] / 1e6 for side in (*info.flops, *info.weight_bytes)]
         totals = [sum(side) / 1e6 for side in (*info.flops, *info.weight_bytes)]
         figure.add_bar(
@@ -71,7 +73,7 @@ def breakdown_figure(info: BreakdownInfo, palette: Palette = LIGHT) -> go.Figure
             x=values,
             orientation="h",
             name=component,
-            marker={"color": palette.parts[i], "line": {"color": palette.ground, "width": 1}},
+            marker={"color": colour, "line": {"color": palette.ground, "width": 1}},
             text=[f"{v:,.1f}" if v > 0.045 * max(totals) else "" for v in values],
             textposition="inside",
             insidetextanchor="middle",

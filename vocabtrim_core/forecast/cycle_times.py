@@ -65,7 +65,7 @@ def cycle_times(settings: ForecastSettings, architecture: DraftArchitecture) -> 
         width=settings.width,
         verified=settings.verified,
         context=settings.context,
-        head_bytes=HEAD_BYTES[settings.head_format],
+        head_bytes=row_format(settings, architecture),
     )
 
 
@@ -75,7 +75,7 @@ def _one_run_note(settings: ForecastSettings, architecture: DraftArchitecture) -
     target, ((k, seconds),) = architecture.target_weights, settings.cycles
     if target is None:
         return ""
-    least = architecture.bytes_per_weight * target / hardware.bandwidth
+    least = architecture.target_bytes(target) / hardware.bandwidth
     if seconds > max(MOST_FAR * least, LONG_SECONDS):
         raise InputError(
             f"The cycle at k = {k:,} is said to take {seconds:g} s, {seconds / least:,.0f} times "
@@ -94,16 +94,31 @@ def _one_run_note(settings: ForecastSettings, architecture: DraftArchitecture) -
 
 
 def row_bytes(settings: ForecastSettings, architecture: DraftArchitecture) -> float:
-    """Compute the bytes of one head row that a cycle reads: one row per draft step.
+    """Compute the bytes of one head row that a cycle reads, over all passes of the head.
 
     Args:
         settings: Depth, and the format of head rows.
-        architecture: Gives the weights per row, H.
+        architecture: Gives the weights per row and how often a cycle reads them.
 
     Returns:
         Bytes.
     """
-    return settings.depth * HEAD_BYTES[settings.head_format] * architecture.hidden_size
+    return architecture.row_reads(settings.depth) * row_format(settings, architecture)
+
+
+def row_format(settings: ForecastSettings, architecture: DraftArchitecture) -> float:
+    """Choose the bytes per weight of head rows.
+
+    Args:
+        settings: Gives the format; bf16 is the one where nothing was chosen.
+        architecture: Gives the bytes where its head is known to be stored otherwise.
+
+    Returns:
+        Bytes.
+    """
+    own = architecture.weight_bytes
+    plain = settings.head_format == "bf16"
+    return own.head if own is not None and plain else HEAD_BYTES[settings.head_format]
 
 
 def _checked(cycles: CycleRange, row: float, shortest: float) -> CycleRange:

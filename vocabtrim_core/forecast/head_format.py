@@ -29,13 +29,13 @@ def head_bytes(architecture: DraftArchitecture, depth: int, ks: np.ndarray) -> H
 
     Args:
         architecture: Shapes of the draft.
-        depth: Draft steps per cycle; each reads the head once.
+        depth: Drafted tokens per cycle.
         ks: int64[n], sizes.
 
     Returns:
         Bytes per cycle.
     """
-    row = depth * architecture.hidden_size
+    row = architecture.row_reads(depth)
     return HeadBytes(
         ks,
         {

@@ -8,9 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vocabtrim_core.draft_presets import PRESETS, PUBLISHED
+
 FULL_K = 128_256
 GENERAL_K, NER_K, FUNCTION_CALLING_K = 13_264, 6_521, 4_380
 SHIPPED_K = 32_000  # size of published EAGLE-3 drafts, not of the paper
+# Lists for the MTP head of models with V = 248,320 that people publish.
+COMMUNITY = {
+    248_320: (
+        (32_768, "community MTP list"),
+        (47_149, "community MTP list, English and code"),
+        (65_536, "community MTP list"),
+    )
+}
 KNOWN_SIZES = (
     (GENERAL_K, "paper, general"),
     (NER_K, "paper, NER"),
@@ -20,16 +30,22 @@ KNOWN_SIZES = (
 
 
 def known_sizes(vocab_size: int) -> tuple[tuple[int, str], ...]:
-    """Select the known sizes below V; the paper's own are of its tokenizer, so of its V alone.
+    """Select the known sizes below V, each with the tokenizer that it belongs to.
 
     Args:
         vocab_size: V.
 
     Returns:
-        Rows of `KNOWN_SIZES`.
+        Rows (k, label): the paper's own at its V alone, typical EAGLE-3 heads, published drafts of
+        presets with this V, and lists that people publish for it.
     """
     own = vocab_size == FULL_K
-    return tuple(row for row in KNOWN_SIZES if row[0] < vocab_size and (own or row[0] == SHIPPED_K))
+    rows = {k: label for k, label in KNOWN_SIZES if own or k == SHIPPED_K}
+    for name, about in PUBLISHED.items():
+        if about.draft_vocab_size and PRESETS[name].vocab_size == vocab_size:
+            rows.setdefault(about.draft_vocab_size, f"published draft of {name}")
+    rows |= dict(COMMUNITY.get(vocab_size, ()))
+    return tuple((k, label) for k, label in rows.items() if k < vocab_size)
 
 
 @dataclass(frozen=True, slots=True)

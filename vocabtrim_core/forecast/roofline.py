@@ -67,7 +67,7 @@ def roofline(
             width + 1.
         context: Tokens of one sequence that attention reads from the cache, in each verification
             for all layers of the target, in each draft step for the draft's.
-        head_bytes: Bytes per weight of the draft's head; None for the draft's.
+        head_bytes: Bytes per weight of the draft's head; None for the draft's own.
 
     Returns:
         The range; its ends differ by the device's overhead.
@@ -96,28 +96,40 @@ def roofline(
     _check_memory(architecture, hardware, batch, context)
     bandwidth = hardware.expected_bandwidth
     flops = hardware.flops * sum(hardware.effective) / 2
-    per_weight = architecture.bytes_per_weight
+    stored, kind = architecture.part_bytes, architecture.head_kind
+    per_row = stored.head if head_bytes is None else head_bytes
 
-    def seconds(weights: float, rows: int, bytes_per_weight: float = per_weight) -> float:
-        return max(weights * bytes_per_weight / bandwidth, 2 * weights * rows / flops)
+    def seconds(weights: float, rows: int, bytes_per_weight: float, read: float = 0) -> float:
+        return max((read or weights) * bytes_per_weight / bandwidth, 2 * weights * rows / flops)
 
     def verification(read: int | None) -> float:
-        reading = (read or 0) * per_weight / bandwidth
+        reading = architecture.target_bytes(read or 0) / bandwidth
         cache = batch * architecture.target_cache_bytes(context) / bandwidth
         return max(reading, 2 * target * batch * verified / flops) + cache
 
     body = sum(architecture.weights.values())
     cache = batch * context * architecture.layers * architecture.cache_bytes_per_layer / bandwidth
-    steps = depth * (seconds(body, batch * width) + cache)
+    passes = kind.body_reads(depth)
+    rows = batch * width * (depth // passes)  # of one pass
     # The experts of a mixture: every row the same ones, or each row its own.
+    steps, apart = (
+        passes * (seconds(body, rows, stored.layers, architecture.read_layer_weights(n)) + cache)
+        for n in (1, rows)
+    )
     same, own = (verification(architecture.read_weights(n)) for n in (1, batch * verified))
-    row_s = depth * seconds(architecture.hidden_size, batch * width, head_bytes or per_weight)
+    read = kind.row_parts(architecture, depth)  # a row's weights, once per pass of its part
+    row_s = sum(
+        read[name]
+        // weights
+        * seconds(weights, batch * width * (depth * weights // read[name]), per_row)
+        for name, weights in kind.head_parts(architecture).items()
+    )
     least, most = hardware.overhead
     name = f"{hardware.name}, batch {batch}, {sum(hardware.effective) / 2:.0%} of peak"
     return CycleRange(
         CycleModel((same + steps) * (1 + least), row_s, name),
-        CycleModel((own + steps) * (1 + most), row_s, name),
-        _regime(architecture, hardware, batch * width, batch * verified, context),
+        CycleModel((own + apart) * (1 + most), row_s, name),
+        _regime(architecture, hardware, rows, batch * verified, context),
     )
 
 
@@ -125,8 +137,10 @@ def _check_memory(
     architecture: DraftArchitecture, hardware: Hardware, batch: int, context: int
 ) -> None:
     """InputError where weights and the cache of so many sequences do not fit into the device."""
-    draft = sum(architecture.weights.values()) + architecture.hidden_size * architecture.vocab_size
-    weights = architecture.bytes_per_weight * (architecture.memory_weights + draft)
+    stored, size = architecture.part_bytes, architecture.vocab_size
+    head = 0 if architecture.head_kind.shared_head else stored.head * architecture.hidden_size
+    target = architecture.target_bytes(architecture.memory_weights)
+    weights = target + stored.layers * architecture.memory_layer_weights + head * size
     in_draft = context * architecture.layers * architecture.cache_bytes_per_layer
     cache = batch * (architecture.target_cache_bytes(context) + in_draft)
     if weights + cache > hardware.memory:
@@ -143,7 +157,7 @@ def _regime(
     architecture: DraftArchitecture, hardware: Hardware, drafted: int, verified: int, context: int
 ) -> str:
     """Which side of the roofline the products are on, and what the estimate leaves out."""
-    ridge = hardware.flops * architecture.bytes_per_weight / (2 * hardware.bandwidth)
+    ridge = hardware.flops * architecture.part_bytes.target / (2 * hardware.bandwidth)
     where = f"{hardware.name}'s arithmetic bound begins at {ridge:,.0f} rows"
     if verified <= ridge:
         text = (

@@ -163,7 +163,7 @@ def implied_alpha(tradeoff: TradeOff, k: int) -> float:
         The alpha; where several sizes share one count, the one whose optimum is nearest to k.
     """
     architecture, curve = tradeoff.architecture, tradeoff.curve
-    slope = 2 * architecture.hidden_size / architecture.flops(curve.vocab_size)
+    slope = 2 * architecture.row_weights / architecture.flops(curve.vocab_size)
     last = curve.sorted_counts[curve.check_k(k) - 1] / curve.tokens
     after = curve.sorted_counts[k] / curve.tokens if k < curve.vocab_size else 0.0
     least, most = slope / (slope + last), slope / (slope + after)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vocabtrim_core.coverage import sampled
+from vocabtrim_core.draft_kinds.kind import COMPONENTS
 from vocabtrim_core.palette import LIGHT
 from vocabtrim_core.report.data import Option, ReportData
 from vocabtrim_core.report.dot_plot import elsewhere, measured
@@ -29,7 +30,7 @@ from vocabtrim_core.report.svg import (
 from vocabtrim_core.wording import percent
 
 LEFT, RIGHT = 52, 96  # room for the labels of the y axis, and of the lines' ends
-PARTS = LIGHT.parts  # fusion, attention, feed-forward, head
+PARTS = dict(zip(COMPONENTS, LIGHT.parts, strict=True))
 SMALLEST = 100  # smallest size drawn; published drafts keep far more
 
 
@@ -202,19 +203,19 @@ def breakdown(data: ReportData) -> str:
     total = max(sum(w.values()) for w in weights)
     x = Scale(0, total, 110, WIDTH - 76)
     at = x.start
-    for name, colour in zip(weights[0], PARTS, strict=True):
-        sheet.rect(at, 6, 11, 11, fill=colour)
+    for name in weights[0]:
+        sheet.rect(at, 6, 11, 11, fill=PARTS[name])
         sheet.text(at + 17, 16, name, "s")
         at += 40 + text_width(name, 11)
     for row, (k, parts) in enumerate(zip(sizes, weights, strict=True)):
         top, at = 36 + 50 * row, 0.0
         sheet.text(100, top + 22, f"{k:,} tokens", "b" if row else "", "end")
-        for count, colour in zip(parts.values(), PARTS, strict=True):
+        for name, count in parts.items():
             start, end = x(at), x(at + count)
-            sheet.rect(start, top, end - start - 1, 34, fill=colour)
+            sheet.rect(start, top, end - start - 1, 34, fill=PARTS[name])
             words = f"{2 * count / 1e6:,.0f}"
             if text_width(words) + 8 < end - start:
-                style = f"fill:{INK if colour in PARTS[:2] else '#fff'};font-weight:600"
+                style = f"fill:{INK if name in COMPONENTS[:2] else '#fff'};font-weight:600"
                 sheet.text((start + end) / 2, top + 22, words, "", "middle", style=style)
             at += count
         sheet.text(x(at) + 8, top + 22, f"{2 * at / 1e6:,.0f} M", "b")

@@ -15,6 +15,7 @@ from vocabtrim_core.forecast.cycle_times import cycle_times
 from vocabtrim_core.forecast.decision import TrafficForecast, worst_served
 from vocabtrim_core.forecast.devices import device
 from vocabtrim_core.forecast.inputs import Acceptance, acceptance_on, of_several, served_text
+from vocabtrim_core.forecast.other_kinds import of_kind
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import Forecast, forecast
 from vocabtrim_core.generalization.held_out import StabilitySample
@@ -53,7 +54,7 @@ def acceptance_for(
         sample=sample,
         rank=lambda counts: apply_rules(counts, choice.rules).curve.order,
     )
-    return acceptance_on(text, choice.forecast)
+    return of_kind(acceptance_on(text, choice.forecast), opened.tradeoff.architecture.kind)
 
 
 def predict(

@@ -10,6 +10,8 @@ import jinja2
 
 import vocabtrim_core
 from vocabtrim_core import wording
+from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.draft_kinds import EAGLE3
 from vocabtrim_core.palette import LIGHT
 from vocabtrim_core.report import phrasing
 from vocabtrim_core.report.charts import figures
@@ -141,9 +143,17 @@ def provenance(data: ReportData) -> list[tuple[str, str]]:
             f"{architecture.name}: hidden {architecture.hidden_size:,}, feed-forward "
             f"{architecture.intermediate_size:,}, {architecture.query_heads} heads "
             f"({architecture.key_value_heads} for keys and values) of {architecture.head_dim}, "
-            f"feature fusion charged to every "
-            f"{'draft step' if architecture.fusion_per_step else 'verification cycle'}",
+            + _charged(architecture),
         ),
         ("Versions", ", ".join(f"{name} {value}" for name, value in versions.items())),
     ]
     return [(name, str(value)) for name, value in rows if value]
+
+
+def _charged(architecture: DraftArchitecture) -> str:
+    """Which head, where it is no EAGLE-3's, and what the fusion is charged to."""
+    kind = architecture.head_kind
+    step = "draft step" if architecture.fusion_per_step else "verification cycle"
+    parts = [] if kind.name == EAGLE3 else [f"{kind.title} ({kind.source})"]
+    parts += [f"feature fusion charged to every {step}"] if kind.charges_fusion else []
+    return ", ".join(parts)

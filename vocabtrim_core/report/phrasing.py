@@ -23,6 +23,18 @@ def title(data: ReportData) -> str:
     return data.inputs.title or f"Keep {data.chosen.k:,} of {data.full.k:,} tokens"
 
 
+def _copy(data: ReportData) -> list[str]:
+    """Write what a trimmed copy of the target's head takes, where it is one."""
+    architecture = data.opened.tradeoff.architecture
+    copied = architecture.copied_bytes(data.chosen.k)
+    if not copied:
+        return []
+    return [
+        f"The full head of {architecture.head_kind.title} is the target's own: the trimmed one is "
+        f"a copy of its rows, {megabytes(copied)} of memory more."
+    ]
+
+
 def verdict(data: ReportData) -> tuple[str, ...]:
     """Write the decision for someone who reads one paragraph.
 
@@ -42,6 +54,7 @@ def verdict(data: ReportData) -> tuple[str, ...]:
         *_held_out(data),
         f"In return a draft step needs {percent(chosen.choice.latency_reduction)} fewer FLOPs, and "
         f"its LM head shrinks from {megabytes(full.head_bytes)} to {megabytes(chosen.head_bytes)}.",
+        *_copy(data),
     ]
     if data.elsewhere:
         ordered = sorted(data.elsewhere, key=lambda place: place.held.coverage)

@@ -6,14 +6,16 @@ import hashlib
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core import workspace
+from vocabtrim_core.draft_kinds import TRIMMED
+from vocabtrim_core.draft_kinds.precision import WeightBytes
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.kinds import JSON, Kind, json_of
+from vocabtrim_core.fields.kinds import JSON, Kind, json_of, number
 from vocabtrim_core.fields.leaf import Leaf, ReadContext
 from vocabtrim_core.workspace.files import write_atomic
 
@@ -147,7 +149,22 @@ def draft_options(to: Any, default: str) -> Any:
         metavar="FILE",
         type=Path,
         help="draft architecture from the config.json of the draft, or of the target: then the "
-        "dense one-layer draft that SpecForge derives from it",
+        "dense one-layer draft that SpecForge derives from it, or what --draft-kind names",
+    )
+    to.add_argument(
+        "--draft-kind",
+        metavar="KIND",
+        choices=TRIMMED,
+        help=f"kind of draft head that --draft-config gives: {', '.join(TRIMMED)} (default: the "
+        "draft's own; of a target eagle3)",
+    )
+    to.add_argument(
+        "--weight-bytes",
+        metavar=("TARGET", "LAYERS", "HEAD"),
+        nargs=3,
+        type=number,
+        help="bytes per weight of the target's layers, the draft's layers and head rows, such as "
+        "0.56 2 2 (default: as the config or preset says, else 2)",
     )
     return group
 
@@ -168,7 +185,7 @@ class Draft(Kind):
 
     def dests(self, leaf: Leaf) -> list[str]:
         """See `Kind.dests`."""
-        return ["draft", "draft_config", "fusion_per_cycle"]
+        return ["draft", "draft_config", "draft_kind", "weight_bytes", "fusion_per_cycle"]
 
     def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
         """See `Kind.argv`."""
@@ -267,17 +284,29 @@ def named_draft(arguments: Namespace) -> DraftArchitecture | None:
     from vocabtrim_core.draft_config import load_architecture, published
     from vocabtrim_core.draft_presets import PRESETS
 
+    kind, stored = (getattr(arguments, name, None) for name in ("draft_kind", "weight_bytes"))
+    if kind and not arguments.draft_config:
+        raise InputError(
+            "--draft-kind says how --draft-config FILE is read; give that file, or a preset of "
+            "that kind with --draft."
+        )
     if arguments.draft_config:
-        shape = load_architecture(arguments.draft_config)
+        shape = load_architecture(arguments.draft_config, kind)
         if note := published(shape):
             print(note, file=sys.stderr)
-        return shape
+        return _stored_in(shape, stored)
+    if stored and not arguments.draft:
+        raise InputError("--weight-bytes is of a draft: name it with --draft or --draft-config.")
     if arguments.draft and arguments.draft not in PRESETS:
         raise InputError(
             f"There is no draft architecture {arguments.draft!r}; choose one of "
             f"{', '.join(PRESETS)}, or give --draft-config FILE."
         )
-    return PRESETS[arguments.draft] if arguments.draft else None
+    return _stored_in(PRESETS[arguments.draft], stored) if arguments.draft else None
+
+
+def _stored_in(shape: DraftArchitecture, stored: Sequence[float] | None) -> DraftArchitecture:
+    return replace(shape, weight_bytes=WeightBytes(*stored)) if stored else shape
 
 
 def draft_or_none(arguments: Namespace, vocab_size: int) -> DraftArchitecture | None:

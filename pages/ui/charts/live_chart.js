@@ -43,13 +43,13 @@ class LiveChart extends SizeChart {
   yTicks() { return [0, 20, 40, 60, 80, 100].map((tick) => [tick / 100, `${tick}%`]); }
 
   // ---- the maths: the same operations, in the same order, as vocabtrim_core/tradeoff.py
-  flops(k) { return 2 * (this.data.fixed_weights + this.data.hidden_size * k); }
+  flops(k) { return 2 * (this.data.fixed_weights + this.data.row_weights * k); }
   coverage(k) { return this.curve.coverage[k - 1]; }
   reduction(k) { return 1 - this.flops(k) / this.full; }
   utility(k) { return this.now.alpha * this.coverage(k) + (1 - this.now.alpha) * this.reduction(k); }
 
   search() {
-    const { k_min: first, k_max: last, fixed_weights: fixed, hidden_size: width } = this.data;
+    const { k_min: first, k_max: last, fixed_weights: fixed, row_weights: width } = this.data;
     const { alpha, floor } = this.now;
     const { coverage } = this.curve;
     const { full } = this;
@@ -148,7 +148,7 @@ class LiveChart extends SizeChart {
     const behind = this.best ? this.utility(this.best) - this.utility(k) : 0;
     const against = now.k && this.best ? `${behind.toFixed(4)} below the optimum` : `at alpha ${now.alpha.toFixed(2)}, 0 to 1`;
     this.tile("utility", this.utility(k).toFixed(4), against);
-    const head = data.bytes_per_weight * data.hidden_size;
+    const head = data.row_bytes;
     this.tile("head", megabytes(head * k), `down from ${megabytes(head * size)}`);
   }
 

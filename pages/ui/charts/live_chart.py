@@ -125,7 +125,7 @@ def _data(
         "k_min": tradeoff.k_min,
         "k_max": tradeoff.last_k,
         "fixed_weights": sum(architecture.weights.values()),
-        "hidden_size": architecture.hidden_size,
-        "bytes_per_weight": architecture.bytes_per_weight,
+        "row_weights": architecture.row_weights,
+        "row_bytes": architecture.head_bytes(1),
         "presets": [{"k": size, "label": label} for size, label in sorted(presets)],
     }

@@ -29,7 +29,7 @@ class MixChart extends SizeChart {
   get span() { return [0, 1]; }
   get yTitle() { return "Share"; }
   get focus() { return this.best; }
-  get full() { return 2 * (this.data.fixed_weights + this.data.hidden_size * this.size); }
+  get full() { return 2 * (this.data.fixed_weights + this.data.row_weights * this.size); }
   yTicks() { return [0, 0.2, 0.4, 0.6, 0.8, 1].map((share) => [share, `${Math.round(100 * share)}%`]); }
 
   // Every token that some set says, ascending, with its share per set; protected ones apart.
@@ -121,7 +121,7 @@ class MixChart extends SizeChart {
   }
 
   coverage(k) { return this.covered[Math.max(0, Math.min(this.covered.length - 1, k - this.kept))]; }
-  reduction(k) { return 1 - (2 * (this.data.fixed_weights + this.data.hidden_size * k)) / this.full; }
+  reduction(k) { return 1 - (2 * (this.data.fixed_weights + this.data.row_weights * k)) / this.full; }
   utility(k) { return this.data.alpha * this.coverage(k) + (1 - this.data.alpha) * this.reduction(k); }
   get first() { return Math.max(1, this.kept, this.data.k_min); }
   get last() { return Math.min(this.largest, this.data.k_max); }
@@ -129,7 +129,7 @@ class MixChart extends SizeChart {
   // Coverage is concave from `first` on and cost linear: tokens pay for themselves while their share
   // exceeds what a row costs, and a floor only rules small sizes out (tradeoff.py, closed form).
   search() {
-    const { alpha, floor, k, hidden_size: width } = this.data;
+    const { alpha, floor, k, row_weights: width } = this.data;
     if (k) return this.padded(k);
     const price = ((1 - alpha) * 2 * width) / this.full;
     let paying = this.kept;
@@ -200,7 +200,7 @@ class MixChart extends SizeChart {
     const worst = this.each.indexOf(Math.min(...this.each));
     this.tile("worst", percent(this.each[worst], 1), data.sets[worst].name);
     this.tile("reduction", percent(this.reduction(best), 1), `per step, against all ${number.format(this.size)}`);
-    const head = (data.bytes_per_weight * data.hidden_size * best) / 1e6;
+    const head = (data.row_bytes * best) / 1e6;
     this.tile("utility", this.utility(best).toFixed(4), `alpha ${data.alpha.toFixed(2)}; head ${tenths.format(head)} MB`);
   }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import format
+from pages.ui import format, report_forecast
 from pages.ui.fields import with_labels
 from pages.ui.plots import draw, palette
 from pages.ui.session import session
@@ -12,6 +12,7 @@ from vocabtrim_core import figures
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.tradeoff import Choice, TradeOff
 
+PAPER_DRAFT = "llama-3.1-8b"
 TABLE_1 = (
     "The paper's Table 1 prints 436.2 M FLOPs for attention and 50.3 M for the feed-forward; its "
     "formulas give 134.2 M and 352.3 M at the same shapes, with the same sum, so the reduction is "
@@ -51,7 +52,7 @@ def breakdown(tradeoff: TradeOff, choice: Choice) -> None:
     """
     shape = tradeoff.architecture
     full = shape.flops(shape.vocab_size)
-    head = 2 * shape.hidden_size * shape.vocab_size / full
+    head = 2 * shape.row_weights * shape.vocab_size / full
     st.markdown(
         f"One draft step of {shape.name} takes {full / 1e6:,.1f} M FLOPs with all "
         f"{shape.vocab_size:,} tokens, {format.percent(head)} of them in the LM head; with "
@@ -63,7 +64,37 @@ def breakdown(tradeoff: TradeOff, choice: Choice) -> None:
         "breakdown",
         alt,
     )
-    st.caption(f"{TABLE_1} {format.FROM_PAPER}")
+    if shape.name == PAPER_DRAFT:
+        st.caption(f"{TABLE_1} {format.FROM_PAPER}")
+    cycle(tradeoff, choice)
+
+
+def cycle(tradeoff: TradeOff, choice: Choice) -> None:
+    """One cycle to scale: what is trimmed of it, and what a trimmed head takes.
+
+    Args:
+        tradeoff: the trade-off in view.
+        choice: the choice to compare with all tokens.
+    """
+    shape, depth = tradeoff.architecture, report_forecast.assumed().depth
+    kind = shape.head_kind
+    st.markdown(f"**What is trimmed: one cycle, to scale** {format.ESTIMATED}  \n{kind.passes}")
+    info = figures.cycle_info(shape, choice.k, depth)
+    alt = (
+        f"Weights that a cycle with {depth} drafted tokens reads, by part, with "
+        f"{shape.vocab_size:,} and {choice.k:,} tokens"
+    )
+    draw(figures.cycle_figure(info, palette()), "cycle", alt)
+    saved = shape.byte_reduction(choice.k, depth)
+    texts = [f"The draft reads {format.percent(saved)} fewer bytes per cycle."]
+    if copied := shape.copied_bytes(choice.k):
+        texts.append(
+            f"The full head is the target's own, so the trimmed one is a copy of its rows: "
+            f"{format.megabytes(copied)} of memory more."
+        )
+    if not info.has_target:
+        texts.append("The target's layers are not known here, so its part is left out.")
+    st.caption(format.plain(f"{' '.join(texts)} Formula: {kind.source}."))
 
 
 def landscape(tradeoff: TradeOff) -> None:

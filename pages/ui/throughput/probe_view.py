@@ -47,7 +47,7 @@ def panel() -> None:
 
 
 def _form() -> list[str]:
-    names = list(PRESETS)
+    names = [name for name, shape in PRESETS.items() if shape.trainable]
     draft = st.selectbox(
         "Draft architecture", names, names.index(START), **persisted("probe_draft")
     )
