@@ -102,8 +102,9 @@ def architecture_from_config(
             )
         return shape
     body = layer_weights(config)
+    fields_of_target: dict[str, Any] = {"intermediate_size": width} | shared
     derived = DraftArchitecture(
-        **({"intermediate_size": width} | shared),
+        **fields_of_target,
         active_experts=max(1, experts(config)),
         target_layers=None if body is None else decoder_layers(config),
         target_layer_weights=body,

@@ -61,16 +61,20 @@ SHELL_ONLY = {
     "cluster",
     "draft",
     "draft-folder",
+    "draft-steps",
     "format",
     "gguf-type",
     "header",
     "mem-fraction",
     "model",
+    "multiple",
     "out",
+    "sidecar",
     "target-gguf",
     "seed",
     "threads",
     "tokenizer",
+    "weight-bytes",
 }
 FLAG = re.compile(r"(`[^`]*`)|(--[a-z][a-z-]*)( (?=[\w.]+=))?")
 

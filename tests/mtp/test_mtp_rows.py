@@ -17,7 +17,7 @@ from vocabtrim_core.drafts.mtp.checkpoint_copy import (
     copy_with_draft_head,
     read_draft_head,
 )
-from vocabtrim_core.drafts.mtp.found import find_heads
+from vocabtrim_core.drafts.mtp.heads import find_heads
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.vocabulary import DraftVocabulary
 

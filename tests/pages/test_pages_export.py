@@ -115,16 +115,18 @@ def test_formats_of_one_engine_alone(small):
     app = exporting(small)
     app.pills(key="export_engines").set_value(["vLLM", "SGLang"]).run()
     ticks = {box.key.removeprefix("as_") for box in app.checkbox if box.key.startswith("as_")}
-    assert ticks == {"vllm", "sglang", "sglang-eagle3"}
+    mtp = {"mtp-ids", "mtp-ranges", "sglang-nextn"}
+    assert ticks == {"vllm", "sglang", "sglang-eagle3"} | mtp
 
 
 def test_the_command_lists_formats_of_one_engine(capsys):
     from vocabtrim_core.cli import main
 
     assert main(["formats", "--engine", "vllm", "--json"]) == 0
-    (form,) = json.loads(capsys.readouterr().out)["formats"]
-    assert (form["name"], form["engine"]) == ("vllm", "vLLM")
-    assert form["served"].startswith("vLLM 0.32.0")
+    forms = {form["name"]: form for form in json.loads(capsys.readouterr().out)["formats"]}
+    assert forms.keys() == {"vllm", "mtp-ids", "mtp-ranges"}
+    assert {form["engine"] for form in forms.values()} == {"vLLM"}
+    assert forms["vllm"]["served"].startswith("vLLM 0.32.0")
     assert main(["formats", "--engine", "none"]) == 2
     assert "choose from: " in capsys.readouterr().err
 

@@ -141,7 +141,7 @@ def test_random_conversations(family, resolved):
             notes = (
                 resolved[1].read(conversation.messages, "assistant", tools=conversation.tools).notes
             )
-            assert UNOPENED in dict(notes)
+            assert wordless or UNOPENED in dict(notes)
             return
         if wordless or any(note.endswith(": not written") for note in right.notes):
             # Where a turn lost all its words, the definition has nothing, the product its stop.

@@ -14,7 +14,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.wording import format_bytes, shell_line
 
 if TYPE_CHECKING:
-    from vocabtrim_core.drafts.mtp.found import DraftHead
+    from vocabtrim_core.drafts.mtp.heads import DraftHead
     from vocabtrim_core.jobs.progress import Progress
 
 GGUF = ".gguf"
@@ -39,10 +39,10 @@ def _heads(arguments: argparse.Namespace, progress: Progress) -> Result:
     if path.suffix == GGUF:
         from vocabtrim_core.drafts.mtp.gguf_heads import find_gguf_heads
 
-        found = find_gguf_heads(path)
-        size, drafts, tied, tensors = found.vocab_size, found.drafts, found.tied, found.tensors
+        file = find_gguf_heads(path)
+        size, drafts, tied, tensors = file.vocab_size, file.drafts, file.tied, file.tensors
     else:
-        from vocabtrim_core.drafts.mtp.found import find_heads
+        from vocabtrim_core.drafts.mtp.heads import find_heads
 
         model = find_heads(path)
         size, drafts, tied = model.vocab_size, model.drafts, model.tied
@@ -91,7 +91,7 @@ def _wanted(arguments: argparse.Namespace, size: int, path: Path) -> tuple[int |
 
 
 def _draft(draft: DraftHead, k: int | None) -> Result:
-    from vocabtrim_core.drafts.mtp.found import KINDS
+    from vocabtrim_core.drafts.mtp.heads import KINDS
 
     head = draft.head
     row: Result = {
@@ -111,13 +111,13 @@ def _draft(draft: DraftHead, k: int | None) -> Result:
         "smaller_head_rows": draft.trimmed,
     }
     if k is not None:
-        kept = head.bytes_of(min(k, head.rows))
+        trimmed_bytes = head.bytes_of(min(k, head.rows))
         row |= {
-            "head_bytes_at_k": kept,
+            "head_bytes_at_k": trimmed_bytes,
             "share_of_step_at_k": draft.share(min(k, head.rows)),
-            "saved_per_step": head.bytes - kept,
+            "saved_per_step": head.bytes - trimmed_bytes,
             # A head shared with the target stays whole beside the copy.
-            "memory_change": kept - head.bytes if draft.own else kept,
+            "memory_change": trimmed_bytes - head.bytes if draft.own else trimmed_bytes,
         }
     return row
 
@@ -211,7 +211,7 @@ def _trim(arguments: argparse.Namespace, progress: Progress) -> Result:
     if arguments.sidecar:
         raise InputError("--sidecar is for GGUF files; a folder gets the smaller head in a copy.")
     from vocabtrim_core.drafts.mtp.checkpoint_copy import copy_with_draft_head
-    from vocabtrim_core.drafts.mtp.found import find_heads
+    from vocabtrim_core.drafts.mtp.heads import find_heads
 
     vocabulary = vocabulary_in(arguments.vocabulary, find_heads(path).vocab_size, None)
     line = shell_line(

@@ -58,7 +58,7 @@ def row_bytes(model: Path | None, size: int) -> float | None:
 
         drafts = find_gguf_heads(model).drafts
     else:
-        from vocabtrim_core.drafts.mtp.found import find_heads
+        from vocabtrim_core.drafts.mtp.heads import find_heads
 
         drafts = find_heads(model).drafts
     if not drafts:

@@ -226,13 +226,13 @@ def _balance_text(result: Result) -> str:
     covered = [
         (row["name"], f"{row['before']:.3%}", f"{row['after']:.3%}") for row in result["coverage"]
     ]
-    kept = f", {listed(result['protected'])} stay" if result["protected"] else ""
+    staying = f", {listed(result['protected'])} stay" if result["protected"] else ""
     lines = [
         table([("rank", "rows before", "rows after"), *rows]),
         table([("counts", "coverage before", "after"), *covered]),
-        f"{result['swapped']:,} tokens are exchanged{kept}. The fullest rank, which sets the time "
-        f"of a step, has {result['saved']:.1%} fewer rows. Traffic that is not among these counts "
-        "may lose what it alone needs: give its counts too.",
+        f"{result['swapped']:,} tokens are exchanged{staying}. The fullest rank, which sets the "
+        f"time of a step, has {result['saved']:.1%} fewer rows. Traffic that is not among these "
+        "counts may lose what it alone needs: give its counts too.",
     ]
     if result["bytes_saved"] is not None:
         lines.append(f"{format_bytes(result['bytes_saved'])} less on that rank per drafted token")

@@ -30,7 +30,7 @@ from vocabtrim_core.report.svg import (
 from vocabtrim_core.wording import percent
 
 LEFT, RIGHT = 52, 96  # room for the labels of the y axis, and of the lines' ends
-PARTS = dict(zip(COMPONENTS, LIGHT.parts, strict=True))
+PARTS: dict[str, str] = dict(zip(COMPONENTS, LIGHT.parts, strict=True))
 SMALLEST = 100  # smallest size drawn; published drafts keep far more
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 import vocabtrim_core
 from vocabtrim_core.drafts.checkpoint import INDEX, TORCH
-from vocabtrim_core.drafts.mtp.found import DRAFT_HEAD, MTP, ModelHeads, find_heads
+from vocabtrim_core.drafts.mtp.heads import DRAFT_HEAD, MTP, ModelHeads, find_heads
 from vocabtrim_core.drafts.mtp.rows import rows_to_write
 from vocabtrim_core.drafts.tensor_files import write_safetensors
 from vocabtrim_core.errors import InputError
@@ -102,15 +102,15 @@ def copy_with_draft_head(
         InputError: The checkpoint has no MTP layers, has a smaller head already, is of another V,
             or its layout does not let the rows be taken apart.
     """
-    found = find_heads(folder)
-    head = _checked(found, vocabulary)
+    model = find_heads(folder)
+    head = _checked(model, vocabulary)
     tensors = rows_to_write(head, vocabulary.ids, DRAFT_HEAD)
-    source = found.checkpoint.folder
+    source = model.checkpoint.folder
     needed = sum(tensor.size for tensor in tensors)
     with new_folder(out, needed=needed) as scratch:
         digest = write_safetensors(scratch / SHARD, tensors, on_written)
         save_torch(scratch / IDS, vocabulary.ids)
-        save_json(scratch / INDEX, _index(found, [t.name for t in tensors], needed))
+        save_json(scratch / INDEX, _index(model, [t.name for t in tensors], needed))
         written = {name: _entry(scratch / name) for name in (IDS, INDEX)}
         written[SHARD] = {"bytes": (scratch / SHARD).stat().st_size, "sha256": digest}
         linked, copied, left_out = _link(source, scratch, {INDEX, SHARD, IDS, RECORD})
@@ -118,7 +118,7 @@ def copy_with_draft_head(
             k=len(vocabulary),
             vocab_size=vocabulary.vocab_size,
             vocabulary_sha256=vocabulary.sha256,
-            source=found.checkpoint.name,
+            source=model.checkpoint.name,
             head=head.name,
             layout=head.layout,
             head_bytes=head.bytes,
@@ -128,7 +128,7 @@ def copy_with_draft_head(
             left_out=tuple(left_out),
             files=written,
             command=command,
-            notes=tuple(_notes(found)),
+            notes=tuple(_notes(model)),
         )
         save_json(scratch / RECORD, {"format": FORMAT, **asdict(record)})
         read_draft_head(scratch)  # raises before the folder gets its name
@@ -147,23 +147,23 @@ def read_draft_head(folder: str | Path) -> tuple[np.ndarray, int]:
     Raises:
         InputError: There is none, or its rows and its ids do not fit.
     """
-    found = find_heads(folder)
-    path = found.checkpoint.folder / IDS
+    model = find_heads(folder)
+    path = model.checkpoint.folder / IDS
     if not path.is_file():
         raise InputError(f"{folder} has no {IDS}, so its MTP layers use the whole head.")
-    ids = check_ids(load_torch(path), found.vocab_size, where=str(path))
-    rows = found.drafts[0].trimmed if found.drafts else 0
+    ids = check_ids(load_torch(path), model.vocab_size, where=str(path))
+    rows = model.drafts[0].trimmed if model.drafts else 0
     if rows != len(ids):
         what = f"{DRAFT_HEAD} has {rows:,} rows" if rows else f"there is no {DRAFT_HEAD}"
         raise InputError(
             f"{path} has {len(ids):,} ids, but {what}; vLLM would leave the head unfilled and "
             "draft at random. Take both from one place."
         )
-    return ids, found.vocab_size
+    return ids, model.vocab_size
 
 
-def _checked(found: ModelHeads, vocabulary: DraftVocabulary) -> Any:
-    folder, draft = found.checkpoint.folder, found.draft()
+def _checked(model: ModelHeads, vocabulary: DraftVocabulary) -> Any:
+    folder, draft = model.checkpoint.folder, model.draft()
     if draft.kind != MTP or draft.own:
         why = "has a head of its own" if draft.kind == MTP else "is no MTP layer (mtp.*)"
         raise InputError(
@@ -175,12 +175,12 @@ def _checked(found: ModelHeads, vocabulary: DraftVocabulary) -> Any:
             f"{folder} has a smaller head already ({draft.trimmed:,} rows); give the checkpoint it "
             "was made from."
         )
-    if found.vocab_size != vocabulary.vocab_size:
+    if model.vocab_size != vocabulary.vocab_size:
         raise InputError(
             f"The list belongs to V = {vocabulary.vocab_size:,}, but {folder / CONFIG} says "
-            f"vocab_size = {found.vocab_size:,}; choose one counted with the model's own tokenizer."
+            f"vocab_size = {model.vocab_size:,}; choose one counted with the model's own tokenizer."
         )
-    if TORCH in found.checkpoint.shards:
+    if TORCH in model.checkpoint.shards:
         raise InputError(
             f"{folder} is in {TORCH}, which cannot name a second file; convert it to "
             "safetensors first."
@@ -188,8 +188,8 @@ def _checked(found: ModelHeads, vocabulary: DraftVocabulary) -> Any:
     return draft.head
 
 
-def _index(found: ModelHeads, names: list[str], size: int) -> dict[str, Any]:
-    checkpoint = found.checkpoint
+def _index(model: ModelHeads, names: list[str], size: int) -> dict[str, Any]:
+    checkpoint = model.checkpoint
     places = {name: file for file, shard in checkpoint.shards.items() for name in shard}
     total = sum(len(t.data) for shard in checkpoint.shards.values() for t in shard.values())
     metadata: dict[str, Any] = {}
@@ -229,15 +229,15 @@ def _link(source: Path, out: Path, written: set[str]) -> tuple[list[str], list[s
     return linked, copied, left_out
 
 
-def _notes(found: ModelHeads) -> list[str]:
+def _notes(model: ModelHeads) -> list[str]:
     notes = [
         "Stock vLLM has no reader for this head: without the patch it drafts at random (about 1 % "
         "of its tokens are accepted). With it the log says `MTP drafter uses a K-token draft "
         "head`; MTP_DRAFT_VOCAB=0 drafts with the whole head from the same folder.",
     ]
-    if found.tied:
+    if model.tied:
         notes.append("The head is tied to the embedding; the smaller one has copies of its rows.")
-    quantised = found.checkpoint.config.get("quantization_config")
+    quantised = model.checkpoint.config.get("quantization_config")
     if isinstance(quantised, dict):
         notes.append(
             f"{CONFIG} has a quantization_config; it must treat mtp.draft_lm_head as it treats "

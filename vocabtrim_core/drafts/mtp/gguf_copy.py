@@ -143,9 +143,9 @@ def gguf_sidecar(
     if head.name == EMBEDDING:  # tied: rows are copied, the embedding stays whole
         rows = sliced.pop(EMBEDDING)
         extra.append((OUTPUT, rows, head.tensor_type))
-        kept = rows.nbytes
+        head_bytes = rows.nbytes
     else:
-        kept = sum(rows.nbytes for rows in sliced.values())
+        head_bytes = sum(rows.nbytes for rows in sliced.values())
     progress("writing")
     with atomic(out, source.stat().st_size) as scratch:
         _write(reader, architecture, scratch, extra, sliced, None)
@@ -155,7 +155,7 @@ def gguf_sidecar(
         head.name,
         head.tensor_type.name,
         int(head.n_bytes),
-        kept,
+        head_bytes,
         (str(out),),
         (
             "Releases of llama.cpp refuse this file ('output.weight has wrong shape'): the reader "

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from vocabtrim_core.drafts.mtp.found import NEXTN, DraftHead
-from vocabtrim_core.drafts.mtp.layouts import HeadMatrix, Part
+from vocabtrim_core.drafts.mtp.heads import NEXTN, DraftHead
+from vocabtrim_core.drafts.mtp.layouts import HeadMatrix, TensorPart
 from vocabtrim_core.drafts.tensor_files import StoredTensor
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.vocabulary import DraftVocabulary
@@ -87,7 +87,7 @@ def _matrix(tensor: Any) -> HeadMatrix:
     width, rows = (int(n) for n in tensor.shape)
     kind = tensor.tensor_type.name
     data = tensor.data.reshape(-1).view(np.uint8)
-    part = Part("weight", StoredTensor(tensor.name, kind, (rows, width), data), "rows")
+    part = TensorPart("weight", StoredTensor(tensor.name, kind, (rows, width), data), "rows")
     return HeadMatrix(tensor.name.removesuffix(".weight"), f"GGUF {kind}", rows, width, (part,))
 
 

@@ -1,7 +1,7 @@
 """How the rows of a head lie in its tensors: plain, fp8, packed integers, blocks.
 
 A linear layer is one tensor or several: quantised weights have scales, zero points and a shape
-beside them. Each of these is a `Part` that says where the rows of the head are in it.
+beside them. Each of these is a `TensorPart` that says where the rows of the head are in it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ AWQ_BITS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class TensorPart:
     """One tensor of a head.
 
     Attributes:
@@ -64,7 +64,7 @@ class HeadMatrix:
     layout: str
     rows: int
     width: int
-    parts: tuple[Part, ...]
+    parts: tuple[TensorPart, ...]
 
     @property
     def dtype(self) -> str:
@@ -147,9 +147,9 @@ def _with_rows(
 ) -> HeadMatrix:
     """A head whose tensors have a row for each token, or none at all (one scale for all)."""
     rows = weight.shape[0]
-    parts = [Part("weight", weight, "rows")]
+    parts = [TensorPart("weight", weight, "rows")]
     for suffix, tensor in others.items():
-        parts.append(Part(suffix, tensor, _rows_or_none(name, suffix, tensor, rows)))
+        parts.append(TensorPart(suffix, tensor, _rows_or_none(name, suffix, tensor, rows)))
     return HeadMatrix(name, layout, rows, width, tuple(parts))
 
 
@@ -166,16 +166,16 @@ def _rows_or_none(name: str, suffix: str, tensor: StoredTensor, rows: int) -> Pl
 
 def _fp8(name: str, weight: StoredTensor, others: Mapping[str, StoredTensor]) -> HeadMatrix:
     rows, width = weight.shape
-    parts, layout = [Part("weight", weight, "rows")], "fp8"
+    parts, layout = [TensorPart("weight", weight, "rows")], "fp8"
     for suffix, tensor in others.items():
         blocks = len(tensor.shape) == 2 and 1 < tensor.shape[0] < rows
         if suffix in SCALES and blocks:
             block = _block_rows(name, suffix, rows, tensor.shape[0])
-            parts.append(Part(suffix, tensor, "blocks", block=block))
+            parts.append(TensorPart(suffix, tensor, "blocks", block=block))
             layout = f"fp8, scales of {block} rows"
         else:
             place = _rows_or_none(name, suffix, tensor, rows)
-            parts.append(Part(suffix, tensor, place))
+            parts.append(TensorPart(suffix, tensor, place))
             if suffix in SCALES:
                 layout = "fp8, a scale per row" if place == "rows" else "fp8, one scale"
     return HeadMatrix(name, layout, rows, width, tuple(parts))
@@ -203,14 +203,14 @@ def _compressed(name: str, own: Mapping[str, StoredTensor], width: int) -> HeadM
                     f"{name}.weight_shape says {tensor.integers().tolist()}, but its packed rows "
                     f"are {rows:,} x {width:,}; the checkpoint is damaged."
                 )
-            parts.append(Part(suffix, tensor, "shape"))
+            parts.append(TensorPart(suffix, tensor, "shape"))
         elif suffix == "weight_zero_point" and tensor.dtype in INT32 and tensor.shape[0] != rows:
             _check_groups(name, suffix, tensor.shape[0], rows, 32 // bits)
-            parts.append(Part(suffix, tensor, "packed rows", bits))
+            parts.append(TensorPart(suffix, tensor, "packed rows", bits))
         elif suffix == "weight_g_idx":
-            parts.append(Part(suffix, tensor, "none"))
+            parts.append(TensorPart(suffix, tensor, "none"))
         else:
-            parts.append(Part(suffix, tensor, _rows_or_none(name, suffix, tensor, rows)))
+            parts.append(TensorPart(suffix, tensor, _rows_or_none(name, suffix, tensor, rows)))
     layout = f"compressed-tensors int{bits}" if packed.dtype in INT32 else "compressed-tensors fp4"
     return HeadMatrix(name, layout, rows, width, tuple(parts))
 
@@ -237,15 +237,15 @@ def _integers(
     parts = []
     for suffix, tensor in own.items():
         if suffix == "g_idx":
-            parts.append(Part(suffix, tensor, "none"))
+            parts.append(TensorPart(suffix, tensor, "none"))
         elif suffix == "bias":
-            parts.append(Part(suffix, tensor, _rows_or_none(name, suffix, tensor, count)))
+            parts.append(TensorPart(suffix, tensor, _rows_or_none(name, suffix, tensor, count)))
         elif suffix == "scales" or (suffix == "qweight" and not is_awq):
-            parts.append(Part(suffix, tensor, "columns"))
+            parts.append(TensorPart(suffix, tensor, "columns"))
         elif suffix in ("qweight", "qzeros"):
             _check_groups(name, suffix, tensor.shape[-1], count, 32 // bits)
             place = "awq columns" if is_awq else "packed columns"
-            parts.append(Part(suffix, tensor, place, bits))
+            parts.append(TensorPart(suffix, tensor, place, bits))
         else:
             raise InputError(f"{name}.{suffix} belongs to a layout that is not known here.")
     return HeadMatrix(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vocabtrim_core.drafts.mtp.layouts import HeadMatrix, Part
+from vocabtrim_core.drafts.mtp.layouts import HeadMatrix, TensorPart
 from vocabtrim_core.drafts.tensor_files import BLOCK, TensorToWrite, from_file, from_rows
 from vocabtrim_core.errors import InputError
 
@@ -70,7 +70,7 @@ def _whole_blocks(ids: np.ndarray, block: int) -> bool:
     return bool((owners == firsts).all())
 
 
-def _part(head: HeadMatrix, part: Part, ids: np.ndarray, name: str) -> TensorToWrite:
+def _part(head: HeadMatrix, part: TensorPart, ids: np.ndarray, name: str) -> TensorToWrite:
     tensor = part.tensor
     if part.place == "rows":
         return from_rows(tensor, name, ids)
@@ -87,7 +87,7 @@ def _part(head: HeadMatrix, part: Part, ids: np.ndarray, name: str) -> TensorToW
     return _repacked(part, ids, name)
 
 
-def _columns(part: Part, ids: np.ndarray, name: str) -> TensorToWrite:
+def _columns(part: TensorPart, ids: np.ndarray, name: str) -> TensorToWrite:
     tensor = part.tensor
     lines, count = tensor.shape
     matrix = tensor.data.reshape(lines, count, -1)
@@ -101,7 +101,7 @@ def _columns(part: Part, ids: np.ndarray, name: str) -> TensorToWrite:
     return TensorToWrite(name, tensor.dtype, (lines, len(ids)), lines * len(ids) * width, pieces)
 
 
-def _repacked(part: Part, ids: np.ndarray, name: str) -> TensorToWrite:
+def _repacked(part: TensorPart, ids: np.ndarray, name: str) -> TensorToWrite:
     """Take packed rows apart, choose, and pack again; the entries' bits stay what they are."""
     tensor, new = part.tensor, len(ids) // part.packed
     along_rows = part.place == "packed rows"

@@ -22,7 +22,6 @@ class EngineHttp(Connection, ABC):
 
     Attributes:
         engine: Name of the engine in commands, such as "vllm".
-        title: Name of the engine for people.
         recorded: Versions whose protocol was recorded; empty where versions say nothing.
         notes: Sentences that readers of the numbers must know.
         digests: SHA-256 of the latest answer to each request.
