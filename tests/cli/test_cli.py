@@ -20,6 +20,7 @@ from vocabtrim_core.cli.command import Command, table
 from vocabtrim_core.cli.run import run
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import list_counts
+from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import Cancelled
 
 V = 128_256
@@ -696,7 +697,12 @@ def test_v_given_by_hand_is_in_counts_and_exports(ok, refused, tmp_path):
     )
     assert "V:          1,024, given by hand" in Path("out/README.txt").read_text()
     assert json.loads(Path("out/ids/ids.json").read_text())["vocab_size"] == 1024
-    assert json.loads(Path("out/specforge/config.json").read_text())["vocab_size"] == 1024
+    # A preset's shapes over another V are another model's: no draft config is written from them.
+    assert not Path("out/specforge/config.json").exists()
+    Path("own.json").write_text(json.dumps(PRESETS["llama-3.2-1b"].draft_config(30)))
+    own = ("--draft-config", "own.json", "--out", "own")
+    ok("export", "v.npz", "--k", "30", "--format", "specforge", *own)
+    assert json.loads(Path("own/specforge/config.json").read_text())["vocab_size"] == 1024
 
     for wrong in ("601", "0", "-5", 2**63):
         assert "V must lie within 602..16,777,216" in refused(*line, f"--vocab-size={wrong}")

@@ -258,7 +258,7 @@ def test_draft_and_bounds_change_the_trade_off(counted):
     app.number_input(key="kmax").set_value(3_000).run()
     data = chart(app)
     shape = PRESETS["llama-3.2-1b"]
-    assert data["hidden_size"] == shape.hidden_size
+    assert (data["row_weights"], data["row_bytes"]) == (shape.hidden_size, 2 * shape.hidden_size)
     assert data["fixed_weights"] == sum(shape.weights.values()) - 3 * shape.hidden_size**2
     assert data["k_max"] == 3_000
     assert "--draft llama-3.2-1b" in "\n".join(code.value for code in app.code)

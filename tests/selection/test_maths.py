@@ -161,7 +161,7 @@ def test_architecture_from_config_reads_nested_text_config_and_names_what_is_mis
         load_architecture(broken)
 
 
-@pytest.mark.parametrize("name", sorted(PRESETS))
+@pytest.mark.parametrize("name", sorted(n for n, shape in PRESETS.items() if shape.trainable))
 def test_preset_survives_its_own_draft_config(name):
     preset = PRESETS[name]
     again = architecture_from_config(preset.draft_config(1000), name)
