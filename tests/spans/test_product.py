@@ -23,7 +23,7 @@ from vocabtrim_core.corpora import open_corpus
 from vocabtrim_core.counting.count import count
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.chat_template import ChatTemplate, span_ids
-from vocabtrim_core.templates.reading import UNOPENED
+from vocabtrim_core.templates.reading import LOST_TURNS, UNOPENED
 from vocabtrim_core.templates.render import RefusedError as RefusedByTemplate
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.templates.verify import check_spans
@@ -136,12 +136,19 @@ def test_random_conversations(family, resolved):
             assert (found is None) == (right is None) or (wordless and not said)
             return
         texts = [found[0], right.texts]
+        reading = resolved[1].read(conversation.messages, "assistant", tools=conversation.tools)
+        notes = dict(reading.notes)
+        if UNOPENED in notes:
+            # DeepSeek V3 writes later calls behind the question; they count there, and are noted.
+            # The definition finds no turn there, or takes the first one's calls for its beginning.
+            assert family.name == "deepseek_v3"
+            return
         if any(note.endswith(UNWRITTEN) for note in right.notes):
-            # DeepSeek V3 writes later calls behind the question: counted where they stand, and said
-            notes = (
-                resolved[1].read(conversation.messages, "assistant", tools=conversation.tools).notes
-            )
-            assert wordless or UNOPENED in dict(notes)
+            assert LOST_TURNS in notes
+            return
+        if LOST_TURNS in notes:
+            # A call that is lost in every form tells nothing of the form of arguments.
+            assert len(texts[0]) == len(texts[1])
             return
         if wordless or any(note.endswith(": not written") for note in right.notes):
             # Where a turn lost all its words, the definition has nothing, the product its stop.

@@ -93,8 +93,8 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
                 "valid": mapping.valid,
                 "problems": list(mapping.problems),
                 "checks": [asdict(check) for check in mapping.checks],
-                "rows": asdict(found),
-                "remarks": list(found.sentences),
+                "rows": asdict(audit),
+                "remarks": list(audit.sentences),
                 "coverage": [asdict(c) for c in row.coverages],
                 "best_coverage_of_this_size": row.best,
                 "latency_reduction": row.latency_reduction,
@@ -106,7 +106,7 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
                 "lost_share": row.lost_share,
                 "lost_tokens": shown(row.lost),
             }
-            for mapping, row, found in zip(mappings, rows, audits, strict=True)
+            for mapping, row, audit in zip(mappings, rows, audits, strict=True)
         ],
     }
 
