@@ -103,7 +103,7 @@ class ExperimentPlan:
     alpha: Annotated[float, Leaf(NUMBER, "--alpha", help="weight of coverage that chooses k*")] = (
         0.5
     )
-    answers: Annotated[int, Leaf(WHOLE, "--answers", help="prompts that are answered")] = 240
+    answers: Annotated[int, Leaf(WHOLE, "--answers", help="prompts that are answered")] = 200
     answer_tokens: Annotated[
         int, Leaf(WHOLE, "--answer-tokens", help="longer answers are left out")
     ] = 128
@@ -139,7 +139,7 @@ class ExperimentPlan:
     measured: Annotated[int, Leaf(WHOLE, "--measured", help="prompts that are measured")] = 12
     new_tokens: Annotated[
         int, Leaf(WHOLE, "--max-new-tokens", help="tokens of a measured answer")
-    ] = 40
+    ] = 32
     runs: Annotated[int, Leaf(WHOLE, "--runs", help="measured runs of each draft")] = 3
 
     def __post_init__(self) -> None:
