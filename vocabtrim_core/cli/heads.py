@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from vocabtrim_core.drafts.mtp.heads import DraftHead
     from vocabtrim_core.jobs.progress import Progress
 
-GGUF = ".gguf"
-
 # --- heads --------------------------------------------------------------------------------------
 
 
@@ -35,20 +33,11 @@ def _heads_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _heads(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.drafts.mtp.gguf_heads import heads_in
+
     path = arguments.model
-    if path.suffix == GGUF:
-        from vocabtrim_core.drafts.mtp.gguf_heads import find_gguf_heads
-
-        file = find_gguf_heads(path)
-        size, drafts, tied, tensors = file.vocab_size, file.drafts, file.tied, file.tensors
-    else:
-        from vocabtrim_core.drafts.mtp.heads import find_heads
-
-        model = find_heads(path)
-        size, drafts, tied = model.vocab_size, model.drafts, model.tied
-        tensors = [
-            (t.name, t.dtype, t.shape, len(t.data)) for t in model.checkpoint.tensors.values()
-        ]
+    model = heads_in(path)
+    size, tensors = model.vocab_size, model.tensors
     k, absent = _wanted(arguments, size, path)
     by_type: Counter[str] = Counter()
     for _, dtype, _, count in tensors:
@@ -56,10 +45,10 @@ def _heads(arguments: argparse.Namespace, progress: Progress) -> Result:
     result: Result = {
         "model": path.name,
         "vocab_size": size,
-        "tied": tied,
+        "tied": model.tied,
         "k": k,
         "types": [{"type": name, "bytes": count} for name, count in by_type.most_common()],
-        "drafts": [_draft(draft, k) for draft in drafts],
+        "drafts": [_draft(draft, k) for draft in model.drafts],
         "tokens_without_text": absent,
     }
     if arguments.tensors:
@@ -193,27 +182,23 @@ def _trim_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _trim(arguments: argparse.Namespace, progress: Progress) -> Result:
-    path, out = arguments.model, arguments.out
+    from vocabtrim_core.drafts.mtp.gguf_heads import GGUF, heads_in
     from vocabtrim_core.vocabulary_file import vocabulary_in
 
+    path, out = arguments.model, arguments.out
+    if path.suffix == GGUF and out.suffix != GGUF:
+        raise InputError(f"A GGUF file is written to a GGUF file; let --out {out} end in .gguf.")
+    if path.suffix != GGUF and arguments.sidecar:
+        raise InputError("--sidecar is for GGUF files; a folder gets the smaller head in a copy.")
+    vocabulary = vocabulary_in(arguments.vocabulary, heads_in(path).vocab_size, None)
     if path.suffix == GGUF:
         from vocabtrim_core.drafts.mtp.gguf_copy import gguf_sidecar, gguf_with_draft_head
-        from vocabtrim_core.drafts.mtp.gguf_heads import find_gguf_heads
 
-        if out.suffix != GGUF:
-            raise InputError(
-                f"A GGUF file is written to a GGUF file; let --out {out} end in .gguf."
-            )
-        vocabulary = vocabulary_in(arguments.vocabulary, find_gguf_heads(path).vocab_size, None)
         write = gguf_sidecar if arguments.sidecar else gguf_with_draft_head
         progress(0, 1, f"copying {path.name}")
         return {"out": out, **asdict(write(path, vocabulary, out))}
-    if arguments.sidecar:
-        raise InputError("--sidecar is for GGUF files; a folder gets the smaller head in a copy.")
     from vocabtrim_core.drafts.mtp.checkpoint_copy import copy_with_draft_head
-    from vocabtrim_core.drafts.mtp.heads import find_heads
 
-    vocabulary = vocabulary_in(arguments.vocabulary, find_heads(path).vocab_size, None)
     line = shell_line(
         "trim-mtp", path.resolve().name, "--vocabulary", arguments.vocabulary.name, "--out", "DIR"
     )

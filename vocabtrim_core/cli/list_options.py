@@ -1,4 +1,4 @@
-"""What the commands about lists of tokens share: the list, its price, its file."""
+"""What the commands about lists of tokens share: the list, its price, what stays, its file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from vocabtrim_core.counts import TokenCounts
+    from vocabtrim_core.selection.protect import ProtectedGroup
     from vocabtrim_core.vocabulary import DraftVocabulary
 
 LIST_HELP = "the list: a choice.json, an export, or any file that `compare` reads"
@@ -53,14 +56,9 @@ def row_bytes(model: Path | None, size: int) -> float | None:
     """
     if model is None:
         return None
-    if model.suffix == ".gguf":
-        from vocabtrim_core.drafts.mtp.gguf_heads import find_gguf_heads
+    from vocabtrim_core.drafts.mtp.gguf_heads import heads_in
 
-        drafts = find_gguf_heads(model).drafts
-    else:
-        from vocabtrim_core.drafts.mtp.heads import find_heads
-
-        drafts = find_heads(model).drafts
+    drafts = heads_in(model).drafts
     if not drafts:
         raise InputError(f"{model} has no draft whose head could be priced (see `heads`).")
     head = drafts[0].head
@@ -70,6 +68,31 @@ def row_bytes(model: Path | None, size: int) -> float | None:
             "give the model it is for."
         )
     return head.bytes / head.rows
+
+
+def must_stay(
+    arguments: argparse.Namespace, sets: list[TokenCounts], frequencies: np.ndarray
+) -> tuple[tuple[ProtectedGroup, ...], np.ndarray]:
+    """Read the options for tokens that must be in a list.
+
+    Args:
+        arguments: The command line: protect, script and tokenizer.
+        sets: Counts, of which the first names the tokenizer.
+        frequencies: [V], by which the tokens of a script are chosen.
+
+    Returns:
+        What must be in it; its int64 ids, ascending.
+
+    Raises:
+        InputError: A set or file is unknown, or the tokenizer is not found.
+    """
+    import numpy as np
+
+    from vocabtrim_core.cli.select import protected_and_excluded
+
+    nothing_excluded = argparse.Namespace(**vars(arguments), exclude=None)
+    groups, _ = protected_and_excluded(nothing_excluded, sets, frequencies)
+    return groups, np.unique(np.concatenate([np.empty(0, np.int64), *(g.ids for g in groups)]))
 
 
 def write_list(path: Path, vocabulary: DraftVocabulary, counts: TokenCounts, about: str) -> None:

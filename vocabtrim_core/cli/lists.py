@@ -11,11 +11,11 @@ from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.cli.list_options import (
     list_argument,
     model_argument,
+    must_stay,
     row_bytes,
     write_list,
 )
 from vocabtrim_core.cli.resolve import comparable_counts, tokenizer_argument, tokenizer_or_none
-from vocabtrim_core.cli.select import protected_and_excluded
 from vocabtrim_core.fields.codec import add_options
 from vocabtrim_core.selection_spec.settings import Mix
 from vocabtrim_core.wording import format_bytes, listed
@@ -61,8 +61,6 @@ def _extend_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _extend(arguments: argparse.Namespace, progress: Progress) -> Result:
-    import numpy as np
-
     from vocabtrim_core.selection.extend import extend
     from vocabtrim_core.selection.selection import mix
     from vocabtrim_core.vocabulary_file import vocabulary_in
@@ -72,9 +70,7 @@ def _extend(arguments: argparse.Namespace, progress: Progress) -> Result:
     own = sets[: len(arguments.counts)]
     base = vocabulary_in(arguments.list, own[0].vocab_size, own[0])
     weights = arguments.weights or [1.0] * len(own)
-    arguments.exclude = None
-    pinned, _ = protected_and_excluded(arguments, own, mix(own, weights))
-    ids = np.unique(np.concatenate([np.empty(0, np.int64), *(group.ids for group in pinned)]))
+    _, ids = must_stay(arguments, own, mix(own, weights))
     longer = extend(
         base,
         own,
@@ -169,8 +165,6 @@ def _balance_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _balance(arguments: argparse.Namespace, progress: Progress) -> Result:
-    import numpy as np
-
     from vocabtrim_core.coverage import coverage_on
     from vocabtrim_core.selection.rank_balance import balanced
     from vocabtrim_core.selection.selection import mix
@@ -180,11 +174,9 @@ def _balance(arguments: argparse.Namespace, progress: Progress) -> Result:
     sets = comparable_counts(arguments.counts)
     vocabulary = vocabulary_in(arguments.list, sets[0].vocab_size, sets[0])
     frequencies = mix(sets, arguments.weights or [1.0] * len(sets))
-    arguments.exclude = None
     if not arguments.protect and tokenizer_or_none(sets[0], arguments.tokenizer):
         arguments.protect = ["specials", "bytes"]
-    groups, _ = protected_and_excluded(arguments, sets, frequencies)
-    ids = np.unique(np.concatenate([np.empty(0, np.int64), *(group.ids for group in groups)]))
+    groups, ids = must_stay(arguments, sets, frequencies)
     even = balanced(
         vocabulary, frequencies, arguments.ranks, most_lost=arguments.most_lost, fixed=ids
     )

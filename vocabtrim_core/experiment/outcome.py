@@ -23,14 +23,13 @@ def outcome(experiment: Experiment) -> dict[str, Any]:
         experiment: The experiment.
 
     Returns:
-        JSON values: 'key', 'settings', 'stages' (title, seconds, estimated seconds and
-        command of each), 'seconds',
-        and of the finished stages: 'counts', 'k_star', 'run', 'measurement', 'drafts' (one row per
-        configuration: k, drafted tokens, coverage of the answers that chose its tokens, held-out
-        acceptance length of its training, and measured acceptance length, tokens per second and
-        gains, with intervals over runs and over prompts), 'forecasts' (measured gain of each
-        trimmed draft over V at equal n, beside the forecast made without it), and what `bench`
-        says (see SAID).
+        JSON values: 'key', 'settings', 'stages' (title, seconds, estimated seconds and command of
+        each), 'seconds', and of the finished stages: 'counts', 'k_star', 'run', 'measurement',
+        'drafts' (one row per configuration: k, drafted tokens, coverage of the answers that chose
+        its tokens, held-out acceptance length of its training, and measured acceptance length,
+        tokens per second and gains, with intervals over runs and over prompts), 'forecasts'
+        (measured gain of each trimmed draft over V at equal n, beside the forecast made without
+        it), and what `bench` says (see SAID).
     """
     results = experiment.results
     measured = results.get(MEASURE, {})

@@ -15,10 +15,10 @@ from vocabtrim_core.experiment.trial import AnswersTrial
 # benchmarks/results/experiment_llama_cpp.md and experiment_vllm.md; the torch loop's is that of
 # vLLM, both of which verify in one pass over the weights.
 AGAINST_NONE = {
-    "llama.cpp": (0.32, 0.43),
-    "vllm": (0.83, 1.1),
-    "sglang": (0.83, 1.1),
-    "torch": (0.83, 1.1),
+    "llama.cpp": (0.30, 0.40),
+    "vllm": (0.80, 1.0),
+    "sglang": (0.80, 1.0),
+    "torch": (0.80, 1.0),
 }
 STARTS = {"llama.cpp": 1.0, "torch": 1.0, "vllm": 20.0, "sglang": 60.0}  # seconds of a server
 IN_TURNS = ("llama.cpp", "torch")  # which change the draft before every run

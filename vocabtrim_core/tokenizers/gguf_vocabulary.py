@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vocabtrim_core.errors import InputError
 
@@ -31,6 +32,30 @@ class GgufVocabulary:
     special_tokens: dict[str, str]
 
 
+def open_gguf(path: Path) -> Any:
+    """Open a GGUF file; its tensors are mapped, not read.
+
+    Args:
+        path: The file.
+
+    Returns:
+        A gguf.GGUFReader.
+
+    Raises:
+        InputError: The package gguf is missing, or it is no GGUF file.
+    """
+    try:
+        from gguf import GGUFReader
+    except ImportError as error:
+        raise InputError(
+            f"Reading {path.name} needs the Python package gguf; run `pip install gguf`."
+        ) from error
+    try:
+        return GGUFReader(path)
+    except (OSError, ValueError, IndexError, KeyError) as error:
+        raise InputError(f"{path} is not a GGUF file that can be read: {error}.") from error
+
+
 @functools.lru_cache(maxsize=1)
 def read_vocabulary(path: Path) -> GgufVocabulary:
     """Read the tokenizer of a GGUF file, in some seconds; the last one read is cached.
@@ -42,15 +67,10 @@ def read_vocabulary(path: Path) -> GgufVocabulary:
         Its tokens and merges.
 
     Raises:
-        InputError: The package `gguf` is not installed, or the tokenizer is of another kind.
+        InputError: The package `gguf` is not installed, it is no GGUF file, or the tokenizer is of
+            another kind.
     """
-    try:
-        from gguf import GGUFReader
-    except ImportError as error:
-        raise InputError(
-            f"Reading {path.name} needs the Python package gguf; run `pip install gguf`."
-        ) from error
-    fields = GGUFReader(path).fields
+    fields = open_gguf(path).fields
 
     def value(name: str, default: object = None) -> object:
         return fields[name].contents() if name in fields else default

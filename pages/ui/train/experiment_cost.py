@@ -47,8 +47,8 @@ def panel(plan: ExperimentPlan, argv: list[str]) -> bool:
     except InputError as error:  # such as too few answers to fill a step
         st.error(with_labels(str(error), COMMAND), icon=":material/error:")
         return False
-    if cost is None:
-        st.caption("What it takes is known once the target is on this machine.")
+    if isinstance(cost, str):
+        st.caption(cost)
     else:
         _shown(cost)
     jobpanel.start_button(
@@ -61,7 +61,7 @@ def panel(plan: ExperimentPlan, argv: list[str]) -> bool:
         help="A few answers and a few training steps of the smallest and the largest size, in a "
         "minute or two.",
     )
-    return cost is None or cost.problem is None
+    return isinstance(cost, str) or cost.problem is None
 
 
 def _shown(cost: ExperimentEstimate) -> None:
@@ -80,13 +80,15 @@ def _shown(cost: ExperimentEstimate) -> None:
         st.error(with_labels(cost.problem, COMMAND), icon=":material/memory:")
 
 
-def _known(plan: ExperimentPlan) -> ExperimentEstimate | None:
-    """The estimate; None while the target is elsewhere or the trainer has not answered."""
+def _known(plan: ExperimentPlan) -> ExperimentEstimate | str:
+    """The estimate; a sentence while the target is elsewhere or the trainer has not answered."""
     bundled = bundled_target.is_bundled(plan.target)
     here = bundled_target.ready() if bundled else Path(plan.target).expanduser().is_dir()
     trainer = cost_view.known()
-    if not (here and trainer):
-        return None
+    if not here:
+        return "What it takes is known once the target is on this machine."
+    if trainer is None:
+        return "What it takes is known once the training environment is detected."
     free = (free_for(trainer, trainer.device) or 0) // MEMORY_STEP
     return _estimated(plan.key, str(workspace.home()), free, plan, trainer)
 

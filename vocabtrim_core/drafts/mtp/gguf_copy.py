@@ -24,10 +24,10 @@ from vocabtrim_core.drafts.mtp.gguf_heads import (
     OUTPUT,
     SHARED_HEAD,
     first_nextn,
-    open_gguf,
     whole_head,
 )
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.tokenizers.gguf_vocabulary import open_gguf
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.workspace.files import atomic, write_atomic
 
@@ -143,9 +143,9 @@ def gguf_sidecar(
     if head.name == EMBEDDING:  # tied: rows are copied, the embedding stays whole
         rows = sliced.pop(EMBEDDING)
         extra.append((OUTPUT, rows, head.tensor_type))
-        head_bytes = rows.nbytes
+        written = rows.nbytes
     else:
-        head_bytes = sum(rows.nbytes for rows in sliced.values())
+        written = sum(rows.nbytes for rows in sliced.values())
     progress("writing")
     with atomic(out, source.stat().st_size) as scratch:
         _write(reader, architecture, scratch, extra, sliced, None)
@@ -155,7 +155,7 @@ def gguf_sidecar(
         head.name,
         head.tensor_type.name,
         int(head.n_bytes),
-        head_bytes,
+        written,
         (str(out),),
         (
             "Releases of llama.cpp refuse this file ('output.weight has wrong shape'): the reader "

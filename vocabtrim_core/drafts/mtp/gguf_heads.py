@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from vocabtrim_core.drafts.mtp.heads import NEXTN, DraftHead
+from vocabtrim_core.drafts.mtp.heads import NEXTN, DraftHead, ModelHeads, find_heads
 from vocabtrim_core.drafts.mtp.layouts import HeadMatrix, TensorPart
 from vocabtrim_core.drafts.tensor_files import StoredTensor
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.tokenizers.gguf_vocabulary import open_gguf
 from vocabtrim_core.vocabulary import DraftVocabulary
 
+GGUF = ".gguf"
 ARCHITECTURES = ("qwen35", "qwen35moe")  # whose reader looks for the smaller head
 IDS_KEY, D2T = "nextn_draft_vocab_ids", "d2t"
 DRAFT_HEAD = "blk.{}.nextn.draft_head.weight"
@@ -36,6 +38,21 @@ class GgufHeads:
     tied: bool
     drafts: tuple[DraftHead, ...]
     tensors: list[tuple[str, str, tuple[int, ...], int]]
+
+
+def heads_in(model: Path) -> ModelHeads | GgufHeads:
+    """Find the heads of a model, from headers alone.
+
+    Args:
+        model: A GGUF file, or the folder of a checkpoint.
+
+    Returns:
+        Its heads.
+
+    Raises:
+        InputError: As `find_gguf_heads` and `find_heads`.
+    """
+    return find_gguf_heads(model) if model.suffix == GGUF else find_heads(model)
 
 
 def find_gguf_heads(path: Path) -> GgufHeads:
@@ -143,30 +160,6 @@ def read_ids(path: Path) -> tuple[np.ndarray, int | None, int | None]:
     raise InputError(f"{path} has neither a key {IDS_KEY} nor a tensor d2t: its head is whole.")
 
 
-def open_gguf(path: Path) -> Any:
-    """Open a GGUF file; its tensors are mapped, not read.
-
-    Args:
-        path: The file.
-
-    Returns:
-        A gguf.GGUFReader.
-
-    Raises:
-        InputError: The package gguf is missing, or it is no GGUF file.
-    """
-    try:
-        from gguf import GGUFReader
-    except ImportError as error:
-        raise InputError(
-            f"Reading {path.name} needs the Python package gguf; run `pip install gguf`."
-        ) from error
-    try:
-        return GGUFReader(path)
-    except (OSError, ValueError, IndexError, KeyError) as error:
-        raise InputError(f"{path} is not a GGUF file that can be read: {error}.") from error
-
-
 def first_nextn(reader: Any, architecture: str, source: Path) -> int:
     """Find the first MTP layer of a GGUF file.
 
@@ -181,7 +174,6 @@ def first_nextn(reader: Any, architecture: str, source: Path) -> int:
     Raises:
         InputError: It has none.
     """
-
     _, layers, nextn = _layers(reader)
     if not nextn:
         raise InputError(

@@ -97,6 +97,12 @@ class ModelHeads:
         """V of config.json."""
         return self.checkpoint.model.required("vocab_size")
 
+    @property
+    def tensors(self) -> list[tuple[str, str, tuple[int, ...], int]]:
+        """(name, type, shape, bytes) of each tensor."""
+        stored = self.checkpoint.tensors.values()
+        return [(t.name, t.dtype, t.shape, len(t.data)) for t in stored]
+
     def draft(self) -> DraftHead:
         """The draft that shares the target's head, or the only one.
 

@@ -25,6 +25,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.drafts.training_env import complaint
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG
+from vocabtrim_core.tokenizers.gguf_vocabulary import open_gguf
 from vocabtrim_core.workspace.files import atomic
 from vocabtrim_core.workspace.locks import named_lock
 
@@ -210,15 +211,10 @@ def read_fields(path: Path) -> dict[str, Any]:
     Raises:
         InputError: The package gguf is missing, or it is no GGUF file.
     """
+    fields = open_gguf(path).fields.items()
+    from gguf import GGUFValueType
+
     try:
-        from gguf import GGUFReader, GGUFValueType
-    except ImportError as error:
-        raise InputError(
-            f"Reading {path.name} needs the Python package gguf; run `pip install gguf`."
-        ) from error
-    try:
-        reader = GGUFReader(path)
-        fields = reader.fields.items()
         return {
             name: len(field.data) if GGUFValueType.ARRAY in field.types else field.contents()
             for name, field in fields
