@@ -15,6 +15,7 @@ MARK = Path(__file__).parent / "pages" / "ui" / "mark.svg"
 
 def show() -> None:
     """The frame of every page, and the page."""
+    from pages.ui.damage import damage_note
     from pages.ui.frame import plain_errors
     from pages.ui.router import PRESENT, pages
     from pages.ui.session import session
@@ -31,6 +32,9 @@ def show() -> None:
     settle()
     with plain_errors():
         page.run()
+    if page.url_path != PRESENT:
+        with plain_errors():
+            damage_note()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from vocabtrim_core import workspace
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import records
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +47,27 @@ def save_counts(counts: TokenCounts) -> Path:
 
 
 def list_counts() -> list[StoredCounts]:
-    """List all counts of the workspace, newest first; unreadable files are named in the log."""
-    stored_counts = []
-    for path in workspace.folder("counts").glob("*.npz"):
-        try:
-            stat = path.stat()
-            counts = _load(path, stat.st_mtime_ns, stat.st_size)
-            stored_counts.append(StoredCounts(path.stem, path, stat.st_mtime, counts))
-        except (InputError, OSError) as error:
-            logging.getLogger(__name__).warning("Left out: %s", error)
+    """List all counts of the workspace that can be read, newest first."""
+    stored_counts = records.readable(workspace.folder("counts").glob("*.npz"), stored_counts_of)
     return sorted(stored_counts, key=lambda stored: (-stored.saved, stored.key))
+
+
+def stored_counts_of(path: Path) -> StoredCounts:
+    """Read counts of the workspace.
+
+    Args:
+        path: Their file.
+
+    Returns:
+        The counts.
+
+    Raises:
+        InputError: The file holds something else.
+        OSError: It cannot be read.
+    """
+    stat = path.stat()
+    counts = _load(path, stat.st_mtime_ns, stat.st_size)
+    return StoredCounts(path.stem, path, stat.st_mtime, counts)
 
 
 @functools.lru_cache(maxsize=64)

@@ -13,11 +13,16 @@ import optuna
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace.locks import named_lock
+from vocabtrim_core.workspace.records import DamagedError
+
+FILE = "studies.db"
+# What SQLite and SQLAlchemy say of a file that is no sound database.
+DAMAGED = ("not a database", "malformed", "no such table", "no such column", "unable to open")
 
 
 def studies_url() -> str:
     """The URL of this workspace's Optuna storage, which `optuna-dashboard` opens too."""
-    return f"sqlite:///{workspace.folder('studies') / 'studies.db'}"
+    return f"sqlite:///{workspace.folder('studies') / FILE}"
 
 
 @contextmanager
@@ -97,6 +102,8 @@ def load_study(storage: str, name: str) -> optuna.Study | None:
         return optuna.load_study(study_name=name, storage=open_storage(storage))
     except KeyError:
         return None
+    except optuna.exceptions.StorageInternalError as error:
+        raise _unreadable(storage, error.__cause__ or error) from error
 
 
 def open_storage(url: str) -> optuna.storages.BaseStorage:
@@ -117,11 +124,17 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
         with named_lock("studies"):
             return optuna.storages.RDBStorage(url, engine_kwargs=wait)
     except Exception as error:  # SQLAlchemy and database drivers have no common ancestor
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"The Optuna storage {url} cannot be opened ({reason}); "
-            "give a URL such as sqlite:////folder/studies.db."
-        ) from error
+        raise _unreadable(url, error) from error
+
+
+def _unreadable(url: str, error: BaseException) -> InputError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    if url == studies_url() and any(words in reason for words in DAMAGED):
+        return DamagedError(workspace.folder("studies") / FILE, reason)
+    return InputError(
+        f"The Optuna storage {url} cannot be opened ({reason}); "
+        "give a URL such as sqlite:////folder/studies.db."
+    )
 
 
 def _quiet() -> None:

@@ -12,10 +12,10 @@ import json
 import os
 import re
 import shlex
-from typing import Any
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import records
 from vocabtrim_core.workspace.files import write_atomic
 
 FILE = "programs.json"
@@ -159,15 +159,10 @@ def _noun(kind: str) -> str:
 def _read() -> dict[str, dict[str, str]]:
     path = workspace.home() / FILE
     try:
-        content: Any = json.loads(path.read_text("utf-8"))
-        programs = {kind: dict(content.get(kind, {})) for kind in KINDS}
-        if all(isinstance(text, str) for kind in KINDS for text in programs[kind].values()):
-            return programs
+        content = records.read(path, dict[str, dict[str, str]])
     except FileNotFoundError:
-        return {kind: {} for kind in KINDS}
-    except (OSError, ValueError, TypeError, AttributeError):
-        pass
-    raise InputError(f"{path} is damaged; correct it, or delete it and add the programs again.")
+        content = {}
+    return {kind: content.get(kind, {}) for kind in KINDS}
 
 
 def _write(programs: dict[str, dict[str, str]]) -> None:

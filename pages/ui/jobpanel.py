@@ -14,8 +14,9 @@ from pages.ui.format import plain
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
-from vocabtrim_core.jobs.job import Job
+from vocabtrim_core.jobs.job import RESULT, Job
 from vocabtrim_core.jobs.progress import duration, rate
+from vocabtrim_core.workspace import records
 
 POLL_SECONDS = 0.7
 AFTER_FAILURE = {"count": "Try again"}  # it fails over its input; others go on from a step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,9 @@ def of_counts(about: Provenance) -> Tokenizer | None:
         about: provenance of a counted set.
     """
     noted = _source_file(about.tokenizer_sha256)
-    sources = [noted.read_text("utf-8")] if noted.is_file() else []
+    sources = []
+    with suppress(OSError, UnicodeDecodeError):  # absent, or damaged and noted again
+        sources = [noted.read_text("utf-8")]
     if about.tokenizer in PRESETS or Path(about.tokenizer).exists():
         sources.append(about.tokenizer)
     for source in sources:

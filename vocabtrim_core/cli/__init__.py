@@ -39,6 +39,7 @@ from vocabtrim_core.cli import (
     target,
     train,
     tune,
+    workspace,
 )
 from vocabtrim_core.cli.command import Command
 from vocabtrim_core.cli.run import run
@@ -72,6 +73,7 @@ _COMMANDS: tuple[Command, ...] = (
     *corpora.COMMANDS,
     *probe.COMMANDS,
     *jobs.COMMANDS,
+    *workspace.COMMANDS,
     *app.COMMANDS,
 )
 COMMANDS = (*_COMMANDS, *experiment.commands(_COMMANDS))

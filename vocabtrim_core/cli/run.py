@@ -142,7 +142,7 @@ def _unexpected(error: Exception, *, show: bool) -> tuple[int, str]:
         return BAD_INPUT, sentence
 
     if isinstance(error, OSError) and error.errno in disk.FULL:
-        return BAD_INPUT, disk.full_disk(os.path.dirname(error.filename or "") or ".")  # noqa: PTH120
+        return BAD_INPUT, disk.refusal(error, error.filename or "a file here")
     if show:
         traceback.print_exception(error)
     where = "see the traceback above" if show else "run again with --debug for the traceback"

@@ -10,11 +10,13 @@ import functools
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from vocabtrim_core import workspace
+from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace.files import write_atomic
 
 SEGMENT = 8 * 2**20  # bytes hashed on their own; cuts of JSON lines are about as far apart
@@ -51,10 +53,11 @@ def scan(path: Path, *, lines: bool = False) -> FileScan:
     stored = workspace.folder("fingerprints") / f"{name}.json"
     try:
         return msgspec.json.decode(stored.read_bytes(), type=FileScan)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, RecursionError):
         pass
     result = _read(path, lines)
-    write_atomic(stored, msgspec.json.encode(result))
+    with suppress(InputError):  # a result that cannot be kept is only made again
+        write_atomic(stored, msgspec.json.encode(result), durable=False)
     return result
 
 

@@ -17,7 +17,9 @@ from vocabtrim_core.corpora.file_names import NOTE
 from vocabtrim_core.corpora.formats import FORMATS, SUFFIXES
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.wording import format_bytes
+from vocabtrim_core.workspace import records
 from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.records import DamagedError
 
 UPLOAD_CAP = 50 * 2**20  # bytes; larger corpora are opened by path, not through a browser
 
@@ -91,13 +93,47 @@ def store_upload(source: BinaryIO, label: str, *, cap: int = UPLOAD_CAP) -> Uplo
 
 
 def list_uploads() -> list[Upload]:
-    """Uploaded corpora, newest first."""
-    uploads = map(_noted, workspace.folder("corpora").glob(f"*/{NOTE}"))
+    """Uploaded corpora that can be read, newest first."""
+    uploads = records.readable(workspace.folder("corpora").glob(f"*/{NOTE}"), read_upload)
     return sorted(uploads, key=lambda upload: -upload.stored)
 
 
-def _noted(note: Path) -> Upload:
-    return Upload(**json.loads(note.read_text("utf-8")))
+def read_upload(note: Path) -> Upload:
+    """Read the note beside an uploaded file.
+
+    Args:
+        note: Its upload.json.
+
+    Returns:
+        The upload.
+
+    Raises:
+        FileNotFoundError: There is no such note.
+        DamagedError: It cannot be read, or is not about the file beside it.
+    """
+    upload = records.read(note, Upload)
+    if upload.key != note.parent.name or not note.with_name(Path(upload.file).name).is_file():
+        raise DamagedError(note, f"its file {upload.file} is not beside it")
+    return upload
+
+
+def mend_upload(note: Path) -> None:
+    """Write the note beside an uploaded file anew; the name that its user gave it is lost.
+
+    Args:
+        note: Its upload.json, which cannot be read.
+
+    Raises:
+        InputError: There is no uploaded file beside it, or it cannot be written.
+    """
+    files = [path for path in note.parent.glob("data.*") if path.is_file()]
+    if len(files) != 1:
+        raise InputError(f"{note.parent} holds no uploaded file; move it aside.")
+    (file,) = files
+    stat = file.stat()
+    label = f"upload-{note.parent.name}{file.name.removeprefix('data')}"
+    upload = Upload(note.parent.name, file.name, label, stat.st_size, stat.st_mtime)
+    write_atomic(note, json.dumps(asdict(upload)).encode())
 
 
 def remove_upload(key: str) -> None:

@@ -74,7 +74,7 @@ def find(key: str, corpus: Corpus) -> TokenCounts | None:
         return None
     try:
         counts = TokenCounts.load(workspace.folder("counts") / f"{key_file.read_text('ascii')}.npz")
-    except InputError:
+    except (InputError, OSError, UnicodeDecodeError):
         return None  # removed or damaged: counted again
     (source,) = counts.provenance.corpora
     provenance = replace(counts.provenance, corpora=({**source, "name": corpus.name},))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +67,19 @@ class AnswerJournal:
     def _read(self, settings: Mapping[str, Any]) -> None:
         content = self.path.read_bytes()
         for line in content.decode("utf-8", "replace").splitlines():
-            with suppress(ValueError, KeyError):  # the line that was being written when it stopped
+            try:
                 entry = json.loads(line)
                 if "settings" in entry:
-                    require_same(entry["settings"], settings, self.path)
+                    stored, answer = dict(entry["settings"]), None
                 else:
-                    answer = Completion(entry["text"], entry["cut"])
-                    self.answers.setdefault((entry["row"], entry["turn"]), answer)
+                    answer = Completion(str(entry["text"]), bool(entry["cut"]))
+                    at = int(entry["row"]), int(entry["turn"])
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue  # the line that was being written when it stopped
+            if answer is None:
+                require_same(stored, settings, self.path)
+            else:
+                self.answers.setdefault(at, answer)
         if not content.endswith(b"\n"):
             with self.path.open("ab") as file:
                 file.write(b"\n")

@@ -21,7 +21,9 @@ from vocabtrim_core.corpora import SkipReport
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.drafts.tokenized_dataset import Sequences
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import records
 from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.records import DamagedError
 
 MANIFEST, SEQUENCES = "features.json", "sequences.npz"
 FORMAT = "vocabtrim-features-1"
@@ -117,10 +119,10 @@ class FeatureSet:
 
 
 def list_features() -> list[FeatureSet]:
-    """Return all complete feature sets, newest first."""
+    """Return all complete feature sets that can be read, newest first."""
     manifests = workspace.folder("features").glob(f"*/{MANIFEST}")
-    newest = sorted(manifests, key=lambda path: -path.stat().st_mtime)
-    return [_read(path) for path in newest]
+    sets = records.readable(manifests, read_manifest)
+    return sorted(sets, key=lambda features: -(features.folder / MANIFEST).stat().st_mtime)
 
 
 def load_features(key: str) -> FeatureSet:
@@ -140,16 +142,26 @@ def load_features(key: str) -> FeatureSet:
         raise InputError(
             f"There are {len(folders) or 'no'} captured features {key!r} in this workspace."
         )
-    return _read(folders[0] / MANIFEST)
+    return read_manifest(folders[0] / MANIFEST)
 
 
-def _read(manifest: Path) -> FeatureSet:
-    record = json.loads(manifest.read_text("utf-8"))
-    if record.pop("format", None) != FORMAT:
-        raise InputError(f"{manifest} is not of format {FORMAT}; capture again.")
-    record.pop("toy", None)  # of earlier versions
-    record["aux_layers"] = tuple(record["aux_layers"])
-    return FeatureSet(folder=manifest.parent, **record)
+def read_manifest(path: Path) -> FeatureSet:
+    """Read the manifest of a feature set.
+
+    Args:
+        path: Its features.json.
+
+    Returns:
+        The feature set.
+
+    Raises:
+        FileNotFoundError: There is none.
+        DamagedError: It cannot be read, or is of a newer version.
+    """
+    record = records.read_value(path, newest=FORMAT)
+    if not isinstance(record, dict) or "format" not in record:
+        raise DamagedError(path, f"it has no format {FORMAT}")
+    return records.convert({**record, "folder": path.parent}, FeatureSet, path)
 
 
 def save_sequences(sequences: Sequences, path: Path) -> None:

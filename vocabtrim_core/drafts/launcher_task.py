@@ -10,9 +10,8 @@ from pathlib import Path
 
 from vocabtrim_core.drafts.child_output import lines_of
 from vocabtrim_core.drafts.launcher import EVALUATED
-from vocabtrim_core.drafts.training_env import Trainer, complaint, out_of_space
+from vocabtrim_core.drafts.training_env import Trainer, complaint, space_problem
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.workspace import disk
 
 Watch = Callable[[int, int], object]
 
@@ -57,8 +56,8 @@ def run_tool(
             child.wait()
         errors.seek(0)
         stderr = errors.read()
-    if child.returncode and out_of_space(stderr):
-        raise InputError(disk.full_disk(folder))
+    if child.returncode and (sentence := space_problem(stderr, folder)):
+        raise InputError(sentence)
     if child.returncode:
         raise InputError(f"SpecForge refuses `{arguments[0]}`: {complaint(stderr)}")
     return output

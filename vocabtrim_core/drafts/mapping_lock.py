@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from vocabtrim_core.drafts.plan import MAPPING
@@ -11,9 +12,25 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.id_mapping import offsets_to_ids, save_pair
 from vocabtrim_core.reproducible_files import file_sha256, load_torch
 from vocabtrim_core.vocabulary import DraftVocabulary
+from vocabtrim_core.workspace import records
 from vocabtrim_core.workspace.files import write_atomic
 
 NOTE = "mapping.json"
+
+
+@dataclass(frozen=True, slots=True)
+class MappingNote:
+    """The content of mapping.json.
+
+    Attributes:
+        vocabulary: sha256 of the tokens.
+        sha256: sha256 of the mapping's file.
+        mtime_ns: When that file was last changed, in nanoseconds since the epoch.
+    """
+
+    vocabulary: str
+    sha256: str
+    mtime_ns: int
 
 
 def keep_mapping(folder: Path, vocabulary: DraftVocabulary) -> None:
@@ -27,7 +44,8 @@ def keep_mapping(folder: Path, vocabulary: DraftVocabulary) -> None:
         vocabulary: The tokens of the run.
 
     Raises:
-        InputError: The vocabulary is another one than before, or the file was changed or removed.
+        InputError: The vocabulary is another one than before, or the file was changed or removed,
+            or its note is damaged.
     """
     path, note = folder / MAPPING, folder / NOTE
     ids = offsets_to_ids(vocabulary.d2t, vocabulary.t2d, where="The mapping")
@@ -42,14 +60,30 @@ def keep_mapping(folder: Path, vocabulary: DraftVocabulary) -> None:
         }
         write_atomic(note, json.dumps(record).encode())
         return
-    record = json.loads(note.read_text("utf-8"))
+    record = read_note(note)
     advice = "start another run with --name, because the trained head rows keep their old meaning."
-    if record["vocabulary"] != vocabulary.sha256:
+    if record.vocabulary != vocabulary.sha256:
         raise InputError(
             f"The vocabulary of k = {len(vocabulary):,} changed since training began; {advice}"
         )
-    if not path.is_file() or file_sha256(path) != record["sha256"]:
+    if not path.is_file() or file_sha256(path) != record.sha256:
         raise InputError(f"{path} was changed or removed since this training began; {advice}")
     load_torch(path)
-    if path.stat().st_mtime_ns != record["mtime_ns"]:
-        os.utime(path, ns=(record["mtime_ns"], record["mtime_ns"]))
+    if path.stat().st_mtime_ns != record.mtime_ns:
+        os.utime(path, ns=(record.mtime_ns, record.mtime_ns))
+
+
+def read_note(path: Path) -> MappingNote:
+    """Read the note about the mapping of a run.
+
+    Args:
+        path: Its mapping.json.
+
+    Returns:
+        The note.
+
+    Raises:
+        FileNotFoundError: There is none.
+        DamagedError: It cannot be read.
+    """
+    return records.read(path, MappingNote)

@@ -100,11 +100,13 @@ def read_metrics(path: Path) -> list[Metrics]:
         The metrics by step; of a step trained again after a resume, the later ones.
     """
     by_step: dict[tuple[int, str], Metrics] = {}
-    with suppress(FileNotFoundError), path.open(encoding="utf-8") as lines:
+    with suppress(OSError), path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            with suppress(ValueError, KeyError, TypeError):  # a line half-written when it stopped
+            # A line may be half-written where the training stopped.
+            with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 record: dict[str, Any] = json.loads(line)
-                step, kind, when = (record.pop(name) for name in ("step", "kind", "time"))
+                step, when = int(record.pop("step")), float(record.pop("time"))
+                kind = str(record.pop("kind"))
                 values = {name: float(value) for name, value in record.items()}
                 by_step[step, kind] = Metrics(step, kind, values, when)
     return [by_step[key] for key in sorted(by_step)]

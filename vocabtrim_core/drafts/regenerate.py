@@ -24,7 +24,7 @@ from vocabtrim_core.corpora.skips import NoConversationsError
 from vocabtrim_core.drafts.answer_journal import AnswerJournal, require_same
 from vocabtrim_core.drafts.answered_conversation import AnsweredConversation
 from vocabtrim_core.drafts.completion_clients import Answerer, Completion, Refused, Sampling
-from vocabtrim_core.drafts.regenerated import Regenerated, about_file
+from vocabtrim_core.drafts.regenerated import Regenerated, about_file, read_about
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import disk
 from vocabtrim_core.workspace.files import remove_scratch, write_atomic
@@ -100,13 +100,12 @@ async def _regenerate(
     await answerer.open()
     settings = {**answerer.about, **asdict(sampling), "corpus": corpus.fingerprint()}
     if about_path.is_file() and out.is_file():
-        record = json.loads(about_path.read_text("utf-8"))
+        about = read_about(out)
         await answerer.close()
-        require_same(record["settings"], settings, out)
+        require_same(about.settings, settings, out)
         partial.unlink(missing_ok=True)
-        names = ("conversations", "answers", "refused")
         return Regenerated(
-            out, *(record[n] for n in names), settings=settings, cut=record.get("cut", 0)
+            out, about.conversations, about.answers, about.refused, settings, cut=about.cut
         )
     partial.parent.mkdir(parents=True, exist_ok=True)
     work = _Work(sum(1 for _ in _rows(corpus)))
@@ -115,7 +114,7 @@ async def _regenerate(
             await _answer_all(corpus, answerer, sampling.cut_answers, journal, work, progress)
     except OSError as error:
         if error.errno in disk.FULL:
-            raise InputError(disk.full_disk(partial.parent)) from error
+            raise InputError(disk.refusal(error, partial)) from error
         raise
     finally:
         await answerer.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,29 @@ from typing import Any
 
 from vocabtrim_core.corpora import Corpus, open_corpus
 from vocabtrim_core.drafts.completion_clients import DROP
+from vocabtrim_core.workspace import records
+from vocabtrim_core.workspace.records import DamagedError
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The content of the file beside a regenerated corpus.
+
+    Attributes:
+        settings: What the answers were made with.
+        conversations: Number of its rows.
+        answers: Number of new answers in it.
+        refused: Reason -> number of prompts without an answer.
+        cut: Number of answers that reached the length limit.
+        source: Name of the corpus whose prompts were answered.
+    """
+
+    settings: dict[str, Any]
+    conversations: int
+    answers: int
+    refused: dict[str, int]
+    cut: int = 0
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +97,45 @@ def note_on(out: Path) -> str | None:
     Returns:
         A sentence; None without any such answer.
     """
-    record = json.loads(about_file(out).read_text("utf-8"))
-    return cut_note(record.get("cut", 0), record["settings"])
+    about = read_about(out)
+    return cut_note(about.cut, about.settings)
+
+
+def read_about(out: Path) -> About:
+    """Read how a regenerated corpus was made.
+
+    Args:
+        out: The corpus, which `regenerate` wrote.
+
+    Returns:
+        The content of the file beside it.
+
+    Raises:
+        FileNotFoundError: There is none.
+        DamagedError: It cannot be read.
+    """
+    return read_about_file(about_file(out))
+
+
+def read_about_file(path: Path) -> About:
+    """Read the file beside a regenerated corpus.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content.
+
+    Raises:
+        FileNotFoundError: There is none.
+        DamagedError: It cannot be read.
+    """
+    about = records.read(path, About)
+    wanted = {"model": str, "temperature": float | int, "template": str, "max_tokens": int}
+    for name, kind in wanted.items():
+        if not isinstance(about.settings.get(name), kind):
+            raise DamagedError(path, f"settings.{name} is missing or of another type")
+    return about
 
 
 def about_file(out: Path) -> Path:

@@ -21,11 +21,14 @@ import filelock
 from vocabtrim_core import workspace
 from vocabtrim_core.drafts import metrics as metrics_
 from vocabtrim_core.drafts.metrics import Metrics
+from vocabtrim_core.drafts.run_files import SPEC, STATE, read_result, read_spec
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.wording import EARLIER_DEMO
+from vocabtrim_core.workspace import records
 from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.records import DamagedError
 
-SPEC, STATE, RESULT, DRAFT = "run.json", "state.json", "result.json", "draft"
+DRAFT = "draft"
 PENDING, RUNNING, DONE, FAILED = "pending", "running", "done", "failed"
 STATE_SECONDS = 0.5
 
@@ -58,6 +61,13 @@ class Stage:
     def seconds(self) -> float:
         """Duration so far, 0 before it begins."""
         return ((self.ended or time.time()) - self.began) if self.began else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The content of state.json."""
+
+    stages: tuple[Stage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,28 +194,29 @@ def read_run(name: str) -> TrainingRun:
         The run.
 
     Raises:
-        InputError: There is no run of this name.
+        InputError: There is no run of this name, or its run.json is damaged.
     """
     folder = run_folder(name)
     try:
-        spec = json.loads((folder / SPEC).read_text("utf-8"))
-    except (FileNotFoundError, ValueError) as error:
+        spec = read_spec(folder)
+    except FileNotFoundError as error:
         raise InputError(f"There is no training run {name!r} in this workspace.") from error
-    if spec.get("target", {}).pop("toy", None):
+    if spec["target"].pop("toy", None):
         spec["target"]["name"] = EARLIER_DEMO
     drafts = []
     for k, entry in sorted(spec["vocabularies"].items(), key=lambda item: -int(item[0])):
         k_folder, result = folder / f"k-{k}", {}
-        with suppress(FileNotFoundError, ValueError):
-            result = json.loads((k_folder / RESULT).read_text("utf-8"))
+        with suppress(FileNotFoundError, DamagedError):
+            result = read_result(k_folder)
         drafts.append(TrainedDraft(int(k), k_folder, entry["sha256"], entry["steps"], result))
     return TrainingRun(folder, spec, read_stages(folder), tuple(drafts))
 
 
 def list_runs() -> list[TrainingRun]:
-    """Return all runs, newest first."""
-    specs = sorted(workspace.folder("runs").glob(f"*/{SPEC}"), key=lambda p: -p.stat().st_mtime)
-    return [read_run(path.parent.name) for path in specs]
+    """Return all runs that can be read, newest first."""
+    folders = (path.parent for path in workspace.folder("runs").glob(f"*/{SPEC}"))
+    runs = records.readable(folders, lambda folder: read_run(folder.name))
+    return sorted(runs, key=lambda run: -(run.folder / SPEC).stat().st_mtime)
 
 
 def read_stages(folder: Path) -> tuple[Stage, ...]:
@@ -218,10 +229,25 @@ def read_stages(folder: Path) -> tuple[Stage, ...]:
         The stages; () where there are none yet.
     """
     try:
-        content = json.loads((folder / STATE).read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
+        return read_states(folder / STATE)
+    except (FileNotFoundError, DamagedError):
         return ()
-    return tuple(Stage(**stage) for stage in content["stages"])
+
+
+def read_states(path: Path) -> tuple[Stage, ...]:
+    """Read the file of the stages of a run.
+
+    Args:
+        path: Its state.json.
+
+    Returns:
+        The stages.
+
+    Raises:
+        FileNotFoundError: There is none.
+        DamagedError: It cannot be read.
+    """
+    return records.read(path, _State).stages
 
 
 class StageLog:
@@ -295,4 +321,5 @@ class StageLog:
     def _write(self) -> None:
         self._written = time.monotonic()
         content = {"stages": [asdict(stage) for stage in self.stages], "updated": time.time()}
-        write_atomic(self.folder / STATE, json.dumps(content).encode())
+        # Twice a second: what is lost with it is written by the next stage.
+        write_atomic(self.folder / STATE, json.dumps(content).encode(), durable=False)

@@ -15,7 +15,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,16 @@ from vocabtrim_core.drafts.training_env import (
     Trainer,
     complaint,
     out_of_memory,
-    out_of_space,
     settings_for,
+    space_problem,
 )
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.process_identity import ProcessIdentity
 from vocabtrim_core.reproducible_files import save_json
 from vocabtrim_core.vocabulary import DraftVocabulary
-from vocabtrim_core.workspace import disk
+from vocabtrim_core.workspace import records
 from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.records import DamagedError
 
 LOG, START, PROCESS = "log.txt", "start", "process.json"
 STOP_SECONDS = 15.0  # SpecForge unwinds on SIGTERM; then its processes are killed
@@ -227,8 +229,8 @@ class SpecForgeRun:
         with (self.folder / LOG).open("rb") as log:
             log.seek(log_start)
             output = log.read().decode("utf-8", "replace")
-        if out_of_space(output):
-            raise InputError(disk.full_disk(self.folder))
+        if sentence := space_problem(output, self.folder):
+            raise InputError(sentence)
         if code in (-signal.SIGKILL, 137) or out_of_memory(output):
             raise InputError(
                 f"Out of memory while training k = {self.k:,} on the {self.deployment.device}; "
@@ -302,16 +304,15 @@ def _norm_key(target: Target) -> str:
 
 def _note(pid: int, path: Path) -> None:
     with suppress(psutil.Error):
-        record = {"pid": pid, "began": psutil.Process(pid).create_time()}
-        write_atomic(path, json.dumps(record).encode())
+        write_atomic(path, json.dumps(asdict(ProcessIdentity.of(pid))).encode())
 
 
 def _kill_leftover(path: Path) -> None:
     """Kill a trainer of this folder that outlived its parent, before a new one writes beside it."""
-    with suppress(FileNotFoundError, ValueError, psutil.Error):
-        record = json.loads(path.read_text("utf-8"))
-        leftover = psutil.Process(record["pid"])
-        if abs(leftover.create_time() - record["began"]) < 2:
+    with suppress(FileNotFoundError, DamagedError, psutil.Error):
+        identity = records.read(path, ProcessIdentity)
+        if identity.exists():
+            leftover = psutil.Process(identity.pid)
             for process in [*leftover.children(recursive=True), leftover]:
                 process.kill()
             leftover.wait(STOP_SECONDS)

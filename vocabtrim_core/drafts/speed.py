@@ -12,8 +12,10 @@ from typing import Literal
 
 from vocabtrim_core.drafts.peak_memory import estimate_memory
 from vocabtrim_core.drafts.plan import TrainingPlan
+from vocabtrim_core.drafts.run_files import SPEC
 from vocabtrim_core.drafts.runs import list_runs
 from vocabtrim_core.drafts.trial import COMPUTE, Setting, TrialCost, trials
+from vocabtrim_core.workspace import records
 
 # Share of the speed of a matrix product that training reaches.
 EFFICIENCY = {"cpu": 0.5, "cuda": 0.35}
@@ -118,7 +120,8 @@ def _correction(setting: Setting) -> float | None:
                 for m in draft.metrics()
                 if all(name in m.values for name in COMPUTE)
             ]
-            plan, tokens = TrainingPlan(**spec["plan"]), draft.result.get("tokens_per_step", 0)
+            plan = records.convert(spec["plan"], TrainingPlan, run.folder / SPEC)
+            tokens = draft.result.get("tokens_per_step", 0)
             # By the speed that the trainer has now, as what is corrected by it: a look at a busy
             # machine finds another one.
             computed = computed_step(replace(setting, plan=plan), draft.k, tokens)

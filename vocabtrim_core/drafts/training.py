@@ -27,10 +27,9 @@ from vocabtrim_core.drafts.peak_memory import free_for, memory_problem
 from vocabtrim_core.drafts.progress import Overall, metrics_watcher
 from vocabtrim_core.drafts.request import TrainingRequest
 from vocabtrim_core.drafts.results import result_of
+from vocabtrim_core.drafts.run_files import FORMAT, RESULT, SPEC, read_spec
 from vocabtrim_core.drafts.runs import (
     DRAFT,
-    RESULT,
-    SPEC,
     Stage,
     StageLog,
     TrainingRun,
@@ -212,7 +211,7 @@ def _write_spec(
     """Write run.json once, and extend it by more k; other settings are refused."""
     target = request.target
     spec: dict[str, Any] = {
-        "format": "vocabtrim-run-1",
+        "format": FORMAT,
         "target": {
             "name": target.name,
             "folder": str(target.folder),
@@ -229,7 +228,7 @@ def _write_spec(
     path, previous = folder / SPEC, {}
     vocabularies: dict[str, Any] = {}
     if path.is_file():
-        previous = json.loads(path.read_text("utf-8"))
+        previous = read_spec(folder)
         previous["target"].pop("toy", None)  # of earlier versions
         vocabularies = previous["vocabularies"]
         for name, value in json.loads(json.dumps(spec)).items():

@@ -8,6 +8,7 @@ same path on both sides.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -21,21 +22,25 @@ from typing import Any
 from vocabtrim_core import programs, workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.machine import cores
+from vocabtrim_core.workspace import disk, records
 from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.records import DamagedError
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 SETTING, FOUND, VARIABLE = "trainer.json", "trainer-found.json", "VOCABTRIM_TRAINER"
 SPECFORGE = "0.2.0"
 PROBE_SECONDS = 180
 NO_MEMORY = ("out of memory", "OutOfMemoryError", "can't allocate memory", "MemoryError")
-# The last two are in the errors of torch.save and safetensors.
-NO_SPACE = (
-    "No space left on device",
-    "Disk quota exceeded",
-    "File too large",
-    "fail at inline_container.cc",
-    "(os error 28)",
-)
+# The last ones are in the errors of safetensors and torch.save.
+NO_SPACE = {
+    "No space left on device": errno.ENOSPC,
+    "Disk quota exceeded": errno.EDQUOT,
+    "File too large": errno.EFBIG,
+    "(os error 122)": errno.EDQUOT,
+    "(os error 27)": errno.EFBIG,
+    "(os error 28)": errno.ENOSPC,
+    "fail at inline_container.cc": errno.ENOSPC,
+}
 INSTALL = f"pip install --no-deps specforge=={SPECFORGE} && pip install accelerate tensorboard"
 
 
@@ -96,14 +101,14 @@ def trainer_command(name: str | None = None) -> tuple[str, ...]:
         The words of the command.
 
     Raises:
-        InputError: The name is unknown, or the command is not allowed.
+        InputError: The name is unknown, the command is not allowed, or the setting is damaged.
     """
     if name:
         return programs.command_of(programs.TRAINER, name)
     chosen = os.environ.get(VARIABLE)
     path = workspace.home() / SETTING
     if not chosen and path.is_file():
-        chosen = json.loads(path.read_text("utf-8")).get("command")
+        chosen = records.read(path, dict[str, str]).get("command")
     return programs.words(chosen) if chosen else (sys.executable,)
 
 
@@ -169,11 +174,9 @@ def choose_trainer(name: str | None) -> Trainer:
 def known_trainer() -> Trainer | None:
     """Return the chosen trainer as the last probe found it; None before the first one."""
     try:
-        record = json.loads((workspace.home() / FOUND).read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
+        trainer = records.read(workspace.home() / FOUND, Trainer)
+    except (FileNotFoundError, DamagedError):
         return None
-    lists = {name: tuple(record.pop(name)) for name in ("command", "devices", "memory")}
-    trainer = Trainer(**lists, **record)
     return trainer if trainer.command == trainer_command() else None
 
 
@@ -255,9 +258,20 @@ def settings_for(device: str, threads: int | None = None) -> dict[str, str]:
     }
 
 
-def out_of_space(output: str) -> bool:
-    """Return whether the `output` of a failed process tells of a full disk."""
-    return any(pattern in output for pattern in NO_SPACE)
+def space_problem(output: str, folder: Path) -> str | None:
+    """Find what the output of a failed process tells of a full disk, a quota or a limit.
+
+    Args:
+        output: The output.
+        folder: The folder it wrote to.
+
+    Returns:
+        The sentence; None where it tells of none.
+    """
+    for words, number in NO_SPACE.items():
+        if words in output:
+            return disk.refusal(OSError(number, os.strerror(number)), folder / "file")
+    return None
 
 
 def out_of_memory(output: str) -> bool:

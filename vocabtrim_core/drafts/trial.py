@@ -34,9 +34,12 @@ from vocabtrim_core.drafts.target import Target, trainer_folder
 from vocabtrim_core.drafts.tokenized_dataset import head_of
 from vocabtrim_core.drafts.training_env import Trainer
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.process_identity import ProcessIdentity
 from vocabtrim_core.vocabulary import DraftVocabulary
+from vocabtrim_core.workspace import records
 from vocabtrim_core.workspace.files import write_atomic
 from vocabtrim_core.workspace.locks import named_lock
+from vocabtrim_core.workspace.records import DamagedError
 
 STEPS, WARM_UP = 8, 2  # optimizer steps of a trial; the first ones are not counted
 EVALUATED = 4  # conversations
@@ -118,10 +121,10 @@ def trials(setting: Setting) -> list[TrialCost]:
         One per size, ascending; [] without any.
     """
     try:
-        stored = json.loads(setting.path.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
+        stored = records.read(setting.path, list[TrialCost])
+    except (FileNotFoundError, DamagedError):
         return []
-    return sorted((TrialCost(**entry) for entry in stored), key=lambda trial: trial.k)
+    return sorted(stored, key=lambda trial: trial.k)
 
 
 def measure(setting: Setting, ks: Sequence[int], progress: Progress) -> list[TrialCost]:
@@ -203,8 +206,8 @@ def _measure(setting: Setting, k: int, report: Callable[[int], None]) -> TrialCo
 
 def _cpu_seconds(note: Path) -> float:
     """Return the processor time of a trainer so far, over all its threads; 0 where it is gone."""
-    with suppress(OSError, ValueError, psutil.Error):
-        process = psutil.Process(json.loads(note.read_text("utf-8"))["pid"])
+    with suppress(OSError, DamagedError, psutil.Error):
+        process = psutil.Process(records.read(note, ProcessIdentity).pid)
         times = process.cpu_times()
         return times.user + times.system
     return 0.0

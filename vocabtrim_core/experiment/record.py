@@ -9,15 +9,85 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.experiment.plan import STAGES, TITLES, ExperimentPlan, argv_of
+from vocabtrim_core.experiment.plan import (
+    ANSWERS,
+    CHOOSE,
+    COUNT,
+    MEASURE,
+    STAGES,
+    TITLES,
+    TRAIN,
+    ExperimentPlan,
+    argv_of,
+)
+from vocabtrim_core.workspace import records
 from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.records import DamagedError
 
 FILE = "experiment.json"
 Run = Callable[[list[str], Any], Mapping[str, Any]]
+
+
+# What is read of the result of each stage.
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    answers: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    k: int
+
+
+@dataclass(frozen=True, slots=True)
+class _TrainedDraft:
+    k: int
+    coverage: float | None = None
+    acceptance_length: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    run: str
+    drafts: tuple[_TrainedDraft, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    label: str
+    k: int | None
+    acceptance_length: float | None
+    position_acceptance: tuple[float, ...]
+    throughput: dict[str, Any] | None
+    ratios: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    key: str
+    rows: tuple[_Row, ...]
+    unpaid: tuple[str, ...] = ()
+    verdicts: tuple[str, ...] = ()
+    best_steps: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+RESULTS: Mapping[str, type] = {
+    ANSWERS: _Answered,
+    COUNT: _Counted,
+    CHOOSE: _Chosen,
+    TRAIN: _Trained,
+    MEASURE: _Measured,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,26 +163,40 @@ def load(key: str) -> Experiment:
     """
     path = workspace.folder("experiments") / workspace.checked_key(key) / FILE
     try:
-        values = msgspec.json.decode(path.read_bytes())
-        steps = values["plan"]["draft_steps"]
-        values["plan"]["draft_steps"] = [steps] if isinstance(steps, int) else steps  # as before
-        return msgspec.convert(values, Experiment)
+        return read_record(path)
     except FileNotFoundError as error:
         raise InputError(f"There is no experiment {key!r} in this workspace.") from error
-    except (msgspec.DecodeError, LookupError, TypeError, OSError) as error:
-        raise InputError(
-            f"{path} is damaged ({error}); delete its folder to start anew."
-        ) from error
+
+
+def read_record(path: Path) -> Experiment:
+    """Read the record of an experiment.
+
+    Args:
+        path: Its experiment.json.
+
+    Returns:
+        The experiment.
+
+    Raises:
+        FileNotFoundError: There is none.
+        DamagedError: It cannot be read.
+    """
+    values = records.read_value(path)
+    plan = values.get("plan") if isinstance(values, dict) else None
+    if isinstance(plan, dict) and isinstance(steps := plan.get("draft_steps"), int):
+        plan["draft_steps"] = [steps]  # of earlier versions
+    experiment = records.convert(values, Experiment, path)
+    for stage in experiment.stages:
+        if stage.name not in RESULTS:
+            raise DamagedError(path, f"{stage.name!r} is no stage of an experiment")
+        records.convert(stage.result, RESULTS[stage.name], path)
+    return experiment
 
 
 def list_experiments() -> list[Experiment]:
     """All experiments that can be read, the newest first."""
-    experiments: list[Experiment] = []
-    for path in workspace.folder("experiments").glob(f"*/{FILE}"):
-        try:
-            experiments.append(load(path.parent.name))
-        except InputError:
-            continue
+    paths = workspace.folder("experiments").glob(f"*/{FILE}")
+    experiments = records.readable(paths, read_record)
     return sorted(experiments, key=lambda experiment: -experiment.created)
 
 

@@ -17,7 +17,9 @@ from typing import Any
 from vocabtrim_core import workspace
 from vocabtrim_core.experiment.plan import ANSWERS, ExperimentPlan, argv_of
 from vocabtrim_core.jobs.progress import Progress
+from vocabtrim_core.workspace import records
 from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.records import DamagedError
 
 ASKED = 12  # prompts of a trial
 FILE = "trial.json"
@@ -59,9 +61,9 @@ def known_answers(plan: ExperimentPlan) -> AnswersTrial | None:
     """
     folder = _folder(plan)
     try:
-        record = json.loads((folder / FILE).read_text("utf-8"))
-        return AnswersTrial(folder, **record)
-    except (FileNotFoundError, ValueError, TypeError):
+        record = records.read(folder / FILE, dict[str, Any])
+        return records.convert({**record, "folder": folder}, AnswersTrial, folder / FILE)
+    except (FileNotFoundError, DamagedError):
         return None
 
 

@@ -26,8 +26,9 @@ import filelock
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import processes
-from vocabtrim_core.jobs.job import Job, read_job
+from vocabtrim_core.jobs.job import PROCESS, RESULT, SPEC, Job, Spec, read_job
 from vocabtrim_core.jobs.progress import Status
+from vocabtrim_core.workspace import records
 from vocabtrim_core.workspace.files import remove_scratch, write_atomic
 
 __all__ = ["Job", "cancel", "get", "list_jobs", "remove", "resume", "start", "wait"]
@@ -70,7 +71,7 @@ def start(argv: Sequence[str], title: str, *, resources: Sequence[str] = ()) -> 
             "folder": str(Path.cwd()),  # relative paths in argv start here
         }
         try:
-            write_atomic(folder / "spec.json", json.dumps(spec, indent=1).encode())
+            write_atomic(folder / SPEC, json.dumps(spec, indent=1).encode())
             _spawn(folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -112,7 +113,7 @@ def get(job_id: str) -> Job:
         The job as it is now.
 
     Raises:
-        InputError: There is no such job.
+        InputError: There is no such job, or its request is damaged.
     """
     # The id may come from the address of a page: it must be a job's name, not a path.
     if re.fullmatch(r"[0-9]{8}-[0-9]{6}-[a-z0-9-]+", job_id):
@@ -122,11 +123,9 @@ def get(job_id: str) -> Job:
 
 
 def list_jobs() -> list[Job]:
-    """All jobs, newest first."""
-    jobs = []
-    for spec in workspace.folder("jobs").glob("*/spec.json"):
-        with suppress(FileNotFoundError):  # removed a moment ago
-            jobs.append(read_job(spec.parent))
+    """All jobs that can be read, newest first."""
+    folders = (spec.parent for spec in workspace.folder("jobs").glob(f"*/{SPEC}"))
+    jobs = records.readable(folders, read_job)
     return sorted(jobs, key=lambda job: (-job.created, job.id))
 
 
@@ -188,24 +187,25 @@ def _require_package() -> None:
 
 def _spawn(folder: Path) -> None:
     _require_package()
-    spec = json.loads((folder / "spec.json").read_text("utf-8"))
-    for leftover in ("process.json", "cancel"):
-        (folder / leftover).unlink(missing_ok=True)
+    spec = Spec.read(folder)
+    for leftover in (PROCESS, "cancel"):
+        with suppress(IsADirectoryError, PermissionError):  # writing it then says so
+            (folder / leftover).unlink(missing_ok=True)
     remove_scratch(folder)
     Status(updated=time.time()).write(folder)
     environment = {
         **os.environ,
-        "VOCABTRIM_JOB": str(folder),
+        processes.JOB: str(folder),
         "VOCABTRIM_HOME": str(workspace.home()),
         "PYTHONUNBUFFERED": "1",
     }
     processes.start(
-        [*COMMAND, *spec["argv"], "--json"],
-        folder=spec["folder"],
+        [*COMMAND, *spec.argv, "--json"],
+        folder=spec.folder,
         environment=environment,
-        stdout=folder / "result.json",
+        stdout=folder / RESULT,
         stderr=folder / "log.txt",
-        note=folder / "process.json",
+        note=folder / PROCESS,
     )
 
 

@@ -12,7 +12,6 @@ A job whose status file says queued or running while its process is gone is `los
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -25,10 +24,48 @@ from typing import Any
 
 from vocabtrim_core.jobs import processes
 from vocabtrim_core.jobs.processes import Process
-from vocabtrim_core.jobs.progress import Status
+from vocabtrim_core.jobs.progress import STATUS, Status
+from vocabtrim_core.workspace import records
+from vocabtrim_core.workspace.records import DamagedError
 
 ACTIVE = frozenset({"queued", "running"})
 BIRTH_SECONDS = 10.0  # a job without a process after this time never started
+SPEC, PROCESS, RESULT = "spec.json", "process.json", "result.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """The request of a job: the content of spec.json, as `Job` has it.
+
+    Attributes:
+        argv: Arguments of its command.
+        title: Title for people.
+        created: When it was created, seconds since the epoch.
+        folder: The folder where relative paths in `argv` start.
+        resources: Names of the resources it needs for itself, sorted.
+    """
+
+    argv: tuple[str, ...]
+    title: str
+    created: float
+    folder: str = "."
+    resources: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, folder: Path) -> Spec:
+        """Read the request of a job.
+
+        Args:
+            folder: The job's folder.
+
+        Returns:
+            The request.
+
+        Raises:
+            FileNotFoundError: The folder holds no job.
+            DamagedError: It cannot be read.
+        """
+        return records.read(folder / SPEC, cls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +140,7 @@ class Job:
 
     def result(self) -> dict[str, Any] | None:
         """The JSON object the command printed; None before its end, or where it printed none."""
-        with suppress(OSError, ValueError):
-            return json.loads((self.folder / "result.json").read_text("utf-8"))
-        return None
+        return _result(self.folder)
 
     def log(self, lines: int = 50) -> str:
         """The end of its stderr.
@@ -133,8 +168,9 @@ def read_job(folder: Path) -> Job:
 
     Raises:
         FileNotFoundError: The folder holds no job.
+        DamagedError: Its request cannot be read.
     """
-    spec = json.loads((folder / "spec.json").read_text("utf-8"))
+    spec = Spec.read(folder)
     process, cancelling = _process(folder), (folder / "cancel").exists()
     # Look at the process before the status: if it ends in between, the status has its end.
     if process:
@@ -150,10 +186,10 @@ def read_job(folder: Path) -> Job:
         state = "running"  # its last status is written, but its processes are not gone yet
     return Job(
         folder=folder,
-        argv=tuple(spec["argv"]),
-        title=spec["title"],
-        created=spec["created"],
-        resources=tuple(spec["resources"]),
+        argv=spec.argv,
+        title=spec.title,
+        created=spec.created,
+        resources=spec.resources,
         state=state,
         done=status.done,
         total=status.total,
@@ -172,16 +208,38 @@ def _status(folder: Path) -> Status:
         return Status.read(folder)
     except FileNotFoundError:
         return Status(updated=folder.stat().st_mtime)
+    except DamagedError:  # the next report of progress, or resuming, writes it anew
+        return _status_from_result(folder, (folder / STATUS).stat().st_mtime)
 
 
-def _process(folder: Path) -> Process | None:
-    with suppress(FileNotFoundError):
-        return Process.read(folder / "process.json")
+def _status_from_result(folder: Path, when: float) -> Status:
+    result = _result(folder)
+    if result is None:
+        return Status("running", message="Its status cannot be read.", started=when, updated=when)
+    failed = "error" in result
+    message = str(result.get("error", ""))
+    return Status("failed" if failed else "done", message=message, started=when, updated=when)
+
+
+def _result(folder: Path) -> dict[str, Any] | None:
+    path = folder / RESULT
+    with suppress(OSError, DamagedError):
+        # Empty while it runs, and where it was killed.
+        return records.read(path, dict[str, Any]) if path.stat().st_size else None
     return None
 
 
+def _process(folder: Path) -> Process | None:
+    try:
+        return Process.read(folder / PROCESS)
+    except FileNotFoundError:
+        return None
+    except DamagedError:
+        return Process.of_job(folder)
+
+
 def _why_lost(folder: Path, process: Process | None) -> str:
-    code = processes.exit_code(process, folder / "process.json") if process else None
+    code = processes.exit_code(process, folder / PROCESS) if process else None
     reason = ""
     if code is not None and code < 0:
         name = signal.Signals(-code).name

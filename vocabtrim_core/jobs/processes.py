@@ -1,6 +1,7 @@
 """Detached processes: start one, check whether it is alive, signal it and its children.
 
-A process is identified by its pid and its start time, because the system reuses pids.
+A process is identified by its pid and its start, because the system reuses pids (see
+`process_identity`).
 """
 
 from __future__ import annotations
@@ -18,22 +19,16 @@ from pathlib import Path
 import psutil
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.process_identity import ProcessIdentity
+from vocabtrim_core.workspace import records
 from vocabtrim_core.workspace.files import write_atomic
 
-CLOCK_SECONDS = 2.0  # clock corrections move the boot time that start times are counted from
+JOB = "VOCABTRIM_JOB"  # environment variable of a job's process: the job's folder
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
-    """One detached process, leader of its own session and process group.
-
-    Attributes:
-        pid: Its process id, which is also the id of the group.
-        began: Its start time, seconds since the epoch.
-    """
-
-    pid: int
-    began: float
+class Process(ProcessIdentity):
+    """One detached process, leader of its own session and process group, whose id is its pid."""
 
     @classmethod
     def read(cls, path: Path) -> Process:
@@ -47,15 +42,31 @@ class Process:
 
         Raises:
             FileNotFoundError: There is no such file.
+            DamagedError: It cannot be read.
         """
-        return cls(**json.loads(path.read_text("utf-8")))
+        return records.read(path, cls)
+
+    @classmethod
+    def of_job(cls, folder: Path) -> Process | None:
+        """Find the process of a job by its environment, where its note is lost.
+
+        Args:
+            folder: The job's folder.
+
+        Returns:
+            The leader of its group; None where none runs.
+        """
+        for process in psutil.process_iter():
+            with suppress(OSError, psutil.Error):
+                named = process.environ().get(JOB) == str(folder)
+                if named and os.getpgid(process.pid) == process.pid:
+                    return cls.of(process.pid)
+        return None
 
     def is_running(self) -> bool:
         """Whether this process runs. A zombie does not; another process with the pid is not it."""
         try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.began) < CLOCK_SECONDS
-            return same and process.status() != psutil.STATUS_ZOMBIE
+            return self.exists() and psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
         except psutil.AccessDenied:
@@ -130,7 +141,7 @@ def start(
     except OSError as error:
         reason = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
         raise InputError(f"The process cannot be started ({reason}).") from error
-    process = Process(child.pid, psutil.Process(child.pid).create_time())
+    process = Process.of(child.pid)
     try:
         write_atomic(note, json.dumps(asdict(process)).encode())
     except InputError:  # without its note nobody could find the process again

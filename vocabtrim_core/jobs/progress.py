@@ -21,8 +21,10 @@ from types import FrameType
 from typing import TextIO
 
 from vocabtrim_core.errors import Cancelled, InputError
+from vocabtrim_core.workspace import records
 from vocabtrim_core.workspace.files import write_atomic
 
+STATUS = "status.json"
 STATUS_SECONDS = 0.25  # at most four status files a second
 LINE_SECONDS = 2.0  # at most one stderr line in two seconds, four a second on a terminal
 
@@ -60,7 +62,8 @@ class Status:
         Raises:
             InputError: The file cannot be written.
         """
-        write_atomic(folder / "status.json", json.dumps(asdict(self)).encode())
+        # Four a second: after a power cut the job is lost anyway.
+        write_atomic(folder / STATUS, json.dumps(asdict(self)).encode(), durable=False)
 
     @classmethod
     def read(cls, folder: Path) -> Status:
@@ -74,8 +77,9 @@ class Status:
 
         Raises:
             FileNotFoundError: There is none yet.
+            DamagedError: It cannot be read.
         """
-        return cls(**json.loads((folder / "status.json").read_text("utf-8")))
+        return records.read(folder / STATUS, cls)
 
     def line(self) -> str:
         """The status as a line of plain text."""
@@ -222,7 +226,7 @@ class Progress:
             # The disk is full. The command reports that where it matters. The state is written
             # over the old file, whose blocks are allocated already.
             text = json.dumps(asdict(self.status)).encode()
-            with suppress(OSError), (self.folder / "status.json").open("r+b") as file:
+            with suppress(OSError), (self.folder / STATUS).open("r+b") as file:
                 file.write(text)
                 file.truncate()
 

@@ -10,6 +10,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.workspace import folder
 from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.records import DamagedError
 
 
 def keep(spec: SelectionSpec) -> Path:
@@ -44,7 +45,10 @@ def find(digest: str) -> SelectionSpec:
             f"The link is about the choice {digest[:20]}, which is not in this workspace; open the "
             "long form of the link, or its choice.json."
         )
-    text = path.read_bytes()
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise DamagedError(path, error.strerror or type(error).__name__) from error
     if hashlib.sha256(text).hexdigest()[:16] != digest:
-        raise InputError(f"{path} was changed since it was kept; open its choice.json instead.")
+        raise DamagedError(path, "changed since it was kept")
     return SelectionSpec.loads(text.decode(errors="replace"), str(path))

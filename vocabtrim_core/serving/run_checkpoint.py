@@ -15,12 +15,22 @@ import msgspec
 
 from vocabtrim_core import workspace
 from vocabtrim_core.serving.measurement import Run
+from vocabtrim_core.workspace import records
 from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.records import DamagedError
 
 RunKey = tuple[str, int, int]  # configuration, concurrency, index
 
 
-class _Stored(msgspec.Struct):
+class Stored(msgspec.Struct):
+    """The content of the file.
+
+    Attributes:
+        runs: The finished runs.
+        clocks: State of the GPUs after each run, in words.
+        began: Start of the first run, UTC.
+    """
+
     runs: list[Run]
     clocks: list[str]
     began: str
@@ -55,8 +65,8 @@ class RunCheckpoint:
         content = msgspec.json.encode(decides, order="sorted")
         checkpoint = cls(hashlib.sha256(content).hexdigest()[:16])
         try:
-            stored = msgspec.json.decode(checkpoint._path.read_bytes(), type=_Stored)
-        except (FileNotFoundError, msgspec.DecodeError):
+            stored = records.read(checkpoint._path, Stored)
+        except (FileNotFoundError, DamagedError):
             return checkpoint
         runs = {(run.configuration, run.concurrency, run.index): run for run in stored.runs}
         return cls(checkpoint.key, runs, stored.clocks, stored.began)
@@ -72,7 +82,7 @@ class RunCheckpoint:
         """
         self.runs[run.configuration, run.concurrency, run.index] = run
         self.began = self.began or run.started
-        stored = _Stored(list(self.runs.values()), self.clocks, self.began)
+        stored = Stored(list(self.runs.values()), self.clocks, self.began)
         write_atomic(self._path, msgspec.json.encode(stored))
 
     def delete(self) -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import records
 from vocabtrim_core.workspace.files import write_atomic
 
 
@@ -87,7 +88,7 @@ class Store(Generic[Result]):
         """
         try:
             result = msgspec.json.decode(content, type=self.kind)
-        except (msgspec.DecodeError, InputError) as error:
+        except (msgspec.DecodeError, InputError, RecursionError) as error:
             raise InputError(
                 f"{where} is not a {self.singular} of this program: {error}"
             ) from error
@@ -98,8 +99,11 @@ class Store(Generic[Result]):
             result = msgspec.convert(values, self.kind)
             vars(result)["key"] = _key(content)  # where `cached_property` looks
         if result.format != self.format:
+            newer = result.format > self.format
+            advice = "it is of a newer version, so update the program" if newer else "measure again"
             raise InputError(
-                f"{where} has format {result.format}, but this version reads {self.format}."
+                f"{where} has format {result.format}, but this version reads {self.format}; "
+                f"{advice}."
             )
         return result
 
@@ -122,14 +126,26 @@ class Store(Generic[Result]):
         """All results of the workspace.
 
         Returns:
-            The results, newest first.
-
-        Raises:
-            InputError: A file cannot be decoded.
+            Those that can be read, newest first.
         """
         paths = workspace.folder(self.folder).glob("*.json")
-        results = [self.decode(path.read_bytes(), path.name) for path in paths]
+        results = records.readable(paths, self.read)
         return sorted(results, key=lambda result: result.created, reverse=True)
+
+    def read(self, path: Path) -> Result:
+        """Read one file.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The result.
+
+        Raises:
+            InputError: It holds anything else.
+            OSError: It cannot be read.
+        """
+        return self.decode(path.read_bytes(), str(path))
 
     def find(self, spec: str | Path) -> Result:
         """One result, by key or by path.
@@ -141,11 +157,11 @@ class Store(Generic[Result]):
             The result.
 
         Raises:
-            InputError: No result or several results match, or a file cannot be decoded.
+            InputError: No result or several results match, or the file cannot be decoded.
         """
         path = Path(spec).expanduser()
         if path.is_file():
-            return self.decode(path.read_bytes(), str(path))
+            return self.read(path)
         matches = [r for r in self.stored() if str(spec) and r.key.startswith(str(spec))]
         if len(matches) != 1:
             raise InputError(

@@ -61,7 +61,8 @@ def stored_or_probed(
     template = probe()
     stored = msgspec.json.encode(template, enc_hook=_plain)
     with suppress(InputError):
-        write_atomic(workspace.folder("templates") / file, _digest(stored) + b"\n" + stored)
+        path = workspace.folder("templates") / file
+        write_atomic(path, _digest(stored) + b"\n" + stored, durable=False)
     return template
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 import streamlit as st
@@ -14,8 +13,9 @@ from pages.ui.train import cost_view, target_form
 from pages.ui.train.answerer_form import answer_arguments
 from pages.ui.widgets import persisted
 from vocabtrim_core import workspace
-from vocabtrim_core.drafts.regenerated import about_file, note_on
+from vocabtrim_core.drafts.regenerated import cut_note, read_about
 from vocabtrim_core.wording import EARLIER_DEMO
+from vocabtrim_core.workspace.records import DamagedError
 
 ROWS = 200  # at first: enough to see which way it goes
 WHY = (
@@ -94,21 +94,24 @@ def _results() -> None:
         if "alignment" in (result := job.result() or {})
     }
     for name, path in files.items():
+        try:
+            about = read_about(path)
+        except (FileNotFoundError, DamagedError):
+            continue  # not finished, or damaged
         with st.container(border=True):
-            about = json.loads(about_file(path).read_text("utf-8"))
-            settings = about["settings"]
+            settings = about.settings
             earlier = f" :gray-badge[{EARLIER_DEMO}]" if settings.get("toy") else ""
             st.markdown(f"**{plain(name)}**{earlier}")
-            refused = sum(about["refused"].values())
+            refused = sum(about.refused.values())
             st.caption(
                 plain(
-                    f"{about['answers']:,} answers in {about['conversations']:,} conversations of "
-                    f"{about['source']}, by {settings['model']} at temperature "
+                    f"{about.answers:,} answers in {about.conversations:,} conversations of "
+                    f"{about.source}, by {settings['model']} at temperature "
                     f"{settings['temperature']:g}, template {settings['template']}"
                     + (f"; {refused:,} prompts without an answer are left out" if refused else "")
                 )
             )
-            if note := note_on(path):
+            if note := cut_note(about.cut, settings):
                 st.caption(plain(note))
             if path in compared:
                 _compared(compared[path])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
@@ -14,6 +14,8 @@ from pages.ui.format import ESTIMATED, MEASURED, code_span, megabytes, percent, 
 from vocabtrim_core.drafts import alignment
 from vocabtrim_core.drafts.runs import TrainedDraft, TrainingRun
 from vocabtrim_core.jobs.progress import duration
+from vocabtrim_core.workspace import records
+from vocabtrim_core.workspace.records import DamagedError
 
 
 def table(run: TrainingRun) -> None:
@@ -47,9 +49,9 @@ def table(run: TrainingRun) -> None:
         st.caption(plain(sentence))
     alignment_file = run.folder / alignment.FILE
     if alignment_file.is_file():
-        st.markdown(
-            plain(json.loads(alignment_file.read_text("utf-8"))["sentence"]) + f" {MEASURED}"
-        )
+        with suppress(DamagedError):
+            found = records.read(alignment_file, dict[str, Any])
+            st.markdown(plain(str(found.get("sentence", ""))) + f" {MEASURED}")
 
 
 def _row(draft: TrainedDraft, full: TrainedDraft | None) -> dict[str, object]:
