@@ -14,6 +14,7 @@ import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 PROC = Path("/proc")
 CLOCK_SECONDS = 2.0  # between two readings of one start time, where only the clock tells it
@@ -37,7 +38,7 @@ class ProcessIdentity:
     ticks: int | None = None
 
     @classmethod
-    def of(cls, pid: int) -> ProcessIdentity:
+    def of(cls, pid: int) -> Self:
         """Identify a process that is there now.
 
         Args:

@@ -11,12 +11,12 @@ import streamlit as st
 
 from pages.ui.fields import with_labels
 from pages.ui.format import plain
+from pages.ui.job_results import drawn_from
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
-from vocabtrim_core.jobs.job import RESULT, Job
+from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.jobs.progress import duration, rate
-from vocabtrim_core.workspace import records
 
 POLL_SECONDS = 0.7
 AFTER_FAILURE = {"count": "Try again"}  # it fails over its input; others go on from a step
@@ -55,14 +55,13 @@ def is_running(argv: Sequence[str]) -> bool:
     return any(job.active for job in of_command(argv))
 
 
-def result_of(argv: Sequence[str]) -> dict[str, Any]:
-    """What the newest finished job of exactly this command returned; empty without one.
+def finished(argv: Sequence[str]) -> Job | None:
+    """The newest job of exactly this command that is done.
 
     Args:
         argv: arguments of the command.
     """
-    finished = next((job for job in of_command(argv) if job.state == "done"), None)
-    return (finished.result() or {}) if finished else {}
+    return next((job for job in of_command(argv) if job.state == "done"), None)
 
 
 def unfinished(*verbs: str) -> list[Job]:
@@ -149,7 +148,8 @@ def card(job: Job, outcome: Outcome | None = None, *, place: str = "") -> None:
             with st.container(horizontal=True, width="content"):
                 _actions(job, place)
         if outcome and job.state == "done":
-            outcome(job)
+            with drawn_from(job):
+                outcome(job)
 
 
 def _running(job: Job) -> None:

@@ -90,16 +90,27 @@ def test_a_finished_run_gives_the_time_of_computing_alone(setting) -> None:
     draft = folder / "k-100" / "draft"
     draft.mkdir(parents=True)
     (draft / "config.json").write_text("{}")
-    (draft.parent / "result.json").write_text(json.dumps({"tokens_per_step": 50.0}))
+    result = {"k": 100, "vocab_size": 700, "coverage": 0.9, "flops_reduction": 0.5, "steps": 5}
+    result |= {"head_bytes": 1, "best_step": 5, "acceptance_length": 1.5, "seconds": 9.0}
+    result |= {"per_position_accuracy": [0.5], "held_out_tokens": 9, "held_out_conversations": 3}
+    result |= {"draft": str(draft), "device": "cpu", "trainer": {}, "tokens_per_step": 50.0}
+    (draft.parent / "result.json").write_text(json.dumps(result))
     line = {"perf/optimizer_step_time_s": 10.0, "perf/train_compute_time_s": 0.45}
     line |= {"step": 5, "kind": "train", "time": 1.0, "perf/data_wait_time_s": 0.05}
     (draft.parent / "metrics.jsonl").write_text(json.dumps(line))
     spec = {
-        "target": {"sha256": setting.target.fingerprint, "vocab_size": 700},
+        "target": {
+            "name": "before",
+            "folder": "models/before",
+            "sha256": setting.target.fingerprint,
+            "vocab_size": 700,
+        },
+        **dict.fromkeys(("features", "corpus", "regenerated_by"), ""),
+        "recipe": {},
         "deployment": {"device": "cpu", "processes": 1, "nodes": 1},
         "plan": {"ttt_length": 3},
         "trainer": {"flops_per_second": 1.0},  # looked at while the machine was busy
-        "vocabularies": {"100": {"sha256": "", "steps": 5}},
+        "vocabularies": {"100": {"sha256": "", "steps": 5, "counts": "features"}},
     }
     (folder / "run.json").write_text(json.dumps(spec))
     cost = estimate(setting, [100], held_out=0.01, surveyed=(100, 5000))

@@ -28,7 +28,7 @@ from vocabtrim_core.drafts.runs import (
     run_folder,
     run_lock,
 )
-from vocabtrim_core.drafts.training_env import Trainer, out_of_memory, out_of_space
+from vocabtrim_core.drafts.training_env import Trainer, out_of_memory, space_problem
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.progress import Progress, Status
@@ -234,7 +234,7 @@ def test_torch_and_safetensors_words_for_a_full_disk_are_known(tmp_path) -> None
         limited = ["bash", "-c", 'ulimit -f 16; exec "$@"', "limited", sys.executable, "-c", code]
         done = subprocess.run([*limited, kind], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode
-        assert out_of_space(done.stderr), done.stderr
+        assert space_problem(done.stderr, tmp_path), done.stderr
         assert not out_of_memory(done.stderr)
 
 

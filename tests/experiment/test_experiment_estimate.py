@@ -117,12 +117,13 @@ def test_a_stopped_trial_begins_anew(trainer):
 
 
 def test_rates_that_were_measured_here_win(trainer):
+    row = {"label": "", "acceptance_length": None, "position_acceptance": [], "ratios": {}}
     rows = [
-        {"k": k, "steps": n, "throughput": {"mean": rate, "half": 1.0, "n": 3}}
+        {**row, "k": k, "steps": n, "throughput": {"mean": rate, "half": 1.0, "n": 3}}
         for k, n, rate in ((None, 0, 80.0), (SIZE, 1, 50.0), (SIZE, 3, 25.0), (100, 3, 40.0))
     ]
-    rows.append({"k": 100, "steps": 1, "throughput": None})  # every run failed
-    stage = FinishedStage(MEASURE, ("bench",), 60.0, {"rows": rows})
+    rows.append({**row, "k": 100, "steps": 1, "throughput": None})  # every run failed
+    stage = FinishedStage(MEASURE, ("bench",), 60.0, {"key": "cd" * 8, "rows": rows})
     Experiment(replace(PLAN, answers=3), (stage,)).save()
     plan = replace(PLAN, sizes=("full",))
     by_name = {stage.name: stage.seconds for stage in of(plan, trainer).stages}

@@ -401,7 +401,7 @@ def test_the_last_word_reaches_the_folder_on_a_full_disk(tmp_path, monkeypatch):
     progress = Progress(tmp_path)
     progress.enter("running", "a long message " * 20)
 
-    def full(path, content):
+    def full(path, content, **options):
         raise InputError("full")
 
     monkeypatch.setattr("vocabtrim_core.jobs.progress.write_atomic", full)

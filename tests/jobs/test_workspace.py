@@ -16,6 +16,7 @@ from vocabtrim_core.optuna_storage import studies_url
 from vocabtrim_core.wording import format_bytes
 from vocabtrim_core.workspace import disk
 from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.records import known_damage
 
 
 @pytest.fixture
@@ -69,12 +70,22 @@ def test_a_disk_that_is_read_only_is_a_sentence(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "open", refuse)
     monkeypatch.setattr(Path, "unlink", refuse)
-    with pytest.raises(InputError, match=r"Cannot write .*file: Read-only file system\."):
+    with pytest.raises(InputError, match=r"Cannot write .*file: the disk is read-only"):
         write_atomic(tmp_path / "file", b"new")
 
 
-@pytest.mark.parametrize("number", sorted(disk.FULL))
-def test_full_disk_names_folder_needed_and_left(tmp_path, monkeypatch, number):
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (
+            errno.ENOSPC,
+            "The disk that holds {folder} is full: 2.0 MB are needed and 1.5",
+        ),
+        (errno.EDQUOT, "Your quota on the disk that holds {folder} is used up, and 2.0 MB are"),
+        (errno.EFBIG, "{folder}/file is too large: this process may write"),
+    ],
+)
+def test_each_limit_has_its_own_sentence(tmp_path, monkeypatch, number, words):
     def full(self, *arguments, **options):
         raise OSError(number, "no room")
 
@@ -82,11 +93,20 @@ def test_full_disk_names_folder_needed_and_left(tmp_path, monkeypatch, number):
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(InputError) as caught:
         write_atomic(tmp_path / "file", bytes(2_000_000))
-    sentence = str(caught.value)
-    assert str(tmp_path) in sentence
-    assert "2.0 MB are needed" in sentence
-    assert "1.5 MB are left" in sentence
+    assert words.format(folder=tmp_path) in str(caught.value)
     assert files(tmp_path) == []
+
+
+def test_much_free_space_is_not_called_full_without_doubt(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "free_bytes", lambda path: 65 * 10**9)
+    sentence = disk.refusal(OSError(errno.ENOSPC, "no room"), tmp_path / "file", 10**6)
+    assert "or a limit of this container is reached (65.0 GB look free)" in sentence
+
+
+def test_a_disk_without_room_for_another_file_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "_free_inodes", lambda path: 0)
+    sentence = disk.refusal(OSError(errno.ENOSPC, "no room"), tmp_path / "file", 10)
+    assert "can hold no more files, however small" in sentence
 
 
 def test_a_real_write_error_of_the_system_leaves_nothing(tmp_path):
@@ -100,7 +120,8 @@ def test_a_real_write_error_of_the_system_leaves_nothing(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "file")], capture_output=True, text=True
     )
-    assert "is full: 1.0 MB are needed" in done.stdout, done.stderr
+    said = "this process may write at most 100.0 kB for a file, and 1.0 MB are needed"
+    assert said in done.stdout, done.stderr
     assert files(tmp_path) == []
 
 
@@ -156,7 +177,7 @@ def test_counts_are_kept_once_and_found_by_key_and_path(home, make_counts, tmp_p
     assert list_counts() == []
 
 
-def test_counts_newest_first_and_a_broken_file_is_named_not_hidden(home, make_counts, caplog):
+def test_counts_newest_first_and_a_broken_file_is_named_not_hidden(home, make_counts):
     import os
 
     for age, values in enumerate(([1, 2], [2, 1], [5, 5])):
@@ -165,7 +186,10 @@ def test_counts_newest_first_and_a_broken_file_is_named_not_hidden(home, make_co
     (home / "counts" / "0000000000000000.npz").write_bytes(b"not counts")
     found = list_counts()
     assert [stored.counts.counts[0] for stored in found] == [1, 2, 5]
-    assert "0000000000000000.npz" in caplog.text
+    (damage,) = known_damage()
+    assert damage.path == home / "counts" / "0000000000000000.npz"
+    damage.path.unlink()
+    assert known_damage() == []
 
 
 def test_unknown_and_ambiguous_counts(home, make_counts):

@@ -70,9 +70,9 @@ class AnswerJournal:
             try:
                 entry = json.loads(line)
                 if "settings" in entry:
-                    stored, answer = dict(entry["settings"]), None
+                    stored, answer, at = dict(entry["settings"]), None, (0, 0)
                 else:
-                    answer = Completion(str(entry["text"]), bool(entry["cut"]))
+                    stored, answer = {}, Completion(str(entry["text"]), bool(entry["cut"]))
                     at = int(entry["row"]), int(entry["turn"])
             except (ValueError, KeyError, TypeError, RecursionError):
                 continue  # the line that was being written when it stopped

@@ -21,6 +21,7 @@ from typing import Any
 
 import psutil
 
+from vocabtrim_core import json_text
 from vocabtrim_core.drafts import metrics as metrics_
 from vocabtrim_core.drafts.aux_layers import same_draft
 from vocabtrim_core.drafts.child_output import lines_of
@@ -134,7 +135,7 @@ class SpecForgeRun:
         content = self.target.draft_config(self.k)
         if not config.is_file():
             save_json(config, content)
-        elif not same_draft(json.loads(config.read_text("utf-8")), content, str(config)):
+        elif not same_draft(json_text.loads(config.read_text("utf-8")), content, str(config)):
             raise InputError(
                 f"{config} differs from what this target and k give; a run keeps its draft, so "
                 "start another one with --name."
@@ -273,7 +274,7 @@ def plan_check(
         InputError: SpecForge refuses the run file; the message holds its reason.
     """
     output = run_tool(trainer, folder, settings, *deployment.command(), "--plan")
-    return json.loads(output[output.index("{") :])
+    return json_text.loads(output[output.index("{") :])
 
 
 def checkpoint_bytes(target: Target, k: int) -> int:

@@ -186,6 +186,8 @@ def read_record(path: Path) -> Experiment:
     if isinstance(plan, dict) and isinstance(steps := plan.get("draft_steps"), int):
         plan["draft_steps"] = [steps]  # of earlier versions
     experiment = records.convert(values, Experiment, path)
+    if experiment.plan.key != path.parent.name:
+        raise DamagedError(path, "its settings are not those that its folder is named by")
     for stage in experiment.stages:
         if stage.name not in RESULTS:
             raise DamagedError(path, f"{stage.name!r} is no stage of an experiment")

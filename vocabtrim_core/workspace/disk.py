@@ -10,7 +10,7 @@ from pathlib import Path
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.wording import format_bytes
 
-LOW = 100_000_000  # bytes; with less free a disk is full
+MUCH = 10**10  # bytes; with more free, what is full is hardly the disk
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # no space, over quota, over the file size limit
 
 
@@ -76,11 +76,11 @@ def refusal(error: OSError, path: str | Path, needed: int | None = None) -> str:
                 f"The disk that holds {folder} can hold no more files, however small; delete some, "
                 "or choose a folder on another disk."
             )
-        if free_bytes(folder) > max(needed or 0, LOW):
+        if (free := free_bytes(folder)) > max(10 * (needed or 0), MUCH):
             return (
-                f"The system has no space for {path}, though {format_bytes(free_bytes(folder))} "
-                "of its disk are free; a limit of this user or container may be reached. Free some "
-                "space, or choose a folder on another disk."
+                f"The disk that holds {folder} is full, or a limit of this container is reached "
+                f"({format_bytes(free)} look free); free some space, or choose a folder on another "
+                "disk."
             )
         return full_disk(folder, needed)
     need = f", and {format_bytes(needed)} are needed" if needed else ""

@@ -11,6 +11,7 @@ from pages.ui import jobpanel, plots
 from pages.ui.format import IN_SAMPLE_BADGE, MEASURED, percent, plain
 from pages.ui.frame import shell
 from pages.ui.generalize.evaluation import Evaluation
+from pages.ui.job_results import drawn_from
 from pages.ui.widgets import drop_stale, persisted, value_of
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import context_reuse as figures
@@ -44,9 +45,11 @@ def panel(evaluation: Evaluation) -> None:
         st.info(UNKNOWN.format(name=plain(names[stored.key])), icon=":material/terminal:")
         shell(argv)
         return
-    result = jobpanel.result_of(argv)
+    job = jobpanel.finished(argv)
+    result = (job.result() or {}) if job else {}
     if "curve" in result:
-        _result(result, in_sample=stored.key in evaluation.chosen_on)
+        with drawn_from(job):
+            _result(result, in_sample=stored.key in evaluation.chosen_on)
         return
     jobpanel.start_button(
         "Look for missing tokens in the context",

@@ -8,6 +8,7 @@ from pages.ui import eval_sets, jobpanel, plots, state
 from pages.ui.caching import cached
 from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, MEASURED, percent, plain
 from pages.ui.generalize.evaluation import Evaluation, unseen
+from pages.ui.job_results import drawn_from
 from pages.ui.vocabularies import InView
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import stability as figures
@@ -49,11 +50,13 @@ def panel(evaluation: Evaluation) -> None:
         evaluation: the vocabulary in view and the sets it is measured on.
     """
     stored, argv = evaluation.chooser, arguments(evaluation)
-    result = jobpanel.result_of(argv)
+    job = jobpanel.finished(argv)
+    result = (job.result() or {}) if job else {}
     left, right = st.columns([1.25, 1], gap="large")
     with left:
         if "samples" in result:
-            _result(result)
+            with drawn_from(job):
+                _result(result)
         else:
             st.markdown(WHY)
             jobpanel.start_button(
@@ -66,7 +69,8 @@ def panel(evaluation: Evaluation) -> None:
             )
             jobpanel.watch_command(argv, "stability")
     with right:
-        _unseen(stored, result)
+        with drawn_from(job):
+            _unseen(stored, result)
         _optimism(evaluation.view, stored)
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.ui import jobpanel
 from pages.ui.format import MEASURED, percent, plain
+from pages.ui.job_results import drawn_from
 from pages.ui.train import cost_view, target_form
 from pages.ui.train.answerer_form import answer_arguments
 from pages.ui.widgets import persisted
@@ -89,7 +90,7 @@ def _results() -> None:
         )
         return
     compared = {
-        Path(result["out"]): result["alignment"]
+        Path(str(result.get("out"))): job
         for job in reversed(jobpanel.of_verb("regenerate"))
         if "alignment" in (result := job.result() or {})
     }
@@ -113,8 +114,9 @@ def _results() -> None:
             )
             if note := cut_note(about.cut, settings):
                 st.caption(plain(note))
-            if path in compared:
-                _compared(compared[path])
+            if job := compared.get(path):
+                with drawn_from(job):
+                    _compared((job.result() or {})["alignment"])
 
 
 def _compared(comparison: dict) -> None:

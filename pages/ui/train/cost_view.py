@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
 from pages.ui import jobpanel
 from pages.ui.fields import with_labels
 from pages.ui.format import ESTIMATED, MEASURED
+from pages.ui.job_results import drawn_from
 from pages.ui.session import session
 from pages.ui.train.deployment_form import trainer_words
 from pages.ui.train.request_form import TrainingForm
@@ -190,7 +194,11 @@ def outcome(argv: list[str], part: str, key: str) -> None:
     if not latest or latest[0].state != "done":
         jobpanel.watch(lambda: jobpanel.of_command(argv)[:1], key)
         return
-    plans = (latest[0].result() or {}).get(part) or {}
+    with drawn_from(latest[0]):
+        _accepted((latest[0].result() or {}).get(part) or {}, key)
+
+
+def _accepted(plans: Mapping[str, Any], key: str) -> None:
     st.success("SpecForge accepts the run files of every size.", icon=":material/fact_check:")
     for k, plan in plans.items():
         with st.expander(f"Run file for k = {int(k):,}", type="compact"):
