@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -318,6 +319,47 @@ def test_a_zombie_and_a_reused_pid_are_dead():
     assert Process(os.getpid(), mine).is_running()
     assert not Process(os.getpid(), mine - 60).is_running()
     Process(os.getpid(), mine - 60).signal_group(signal.SIGKILL)  # not ours: we live on
+
+
+@pytest.mark.skipif(not processes.Process.of(os.getpid()).boot, reason="needs /proc")
+@pytest.mark.parametrize("step", [5.0, -5.0, 3600.0])
+def test_a_step_of_the_clock_changes_nothing(tmp_path, monkeypatch, step):
+    """psutil counts start times from a boot time that moves with the clock."""
+    job = start(tmp_path / "f", 600, 0.02)
+    running(job)
+    real = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: real(self) + step)
+    now = jobs.get(job.id)
+    assert now.state == "running"
+    assert jobs.resume(job.id).process == now.process  # not doubled
+    jobs.cancel(job.id).join(WAIT)
+    assert jobs.get(job.id).state == "cancelled"
+    assert not now.process.is_running()
+
+
+def test_a_note_of_an_earlier_version_is_read(tmp_path):
+    note = tmp_path / "process.json"
+    note.write_text(json.dumps({"pid": os.getpid(), "began": psutil.Process().create_time()}))
+    assert Process.read(note).is_running()
+    note.write_text(json.dumps({"pid": os.getpid(), "began": 1.0}))
+    assert not Process.read(note).is_running()
+
+
+def test_another_boot_is_another_process():
+    mine = Process.of(os.getpid())
+    assert mine.is_running()
+    if mine.boot:
+        assert not replace(mine, boot="another").is_running()
+        assert not replace(mine, ticks=mine.ticks + 1).is_running()
+
+
+def test_a_running_job_whose_note_is_damaged_is_found_by_its_environment(tmp_path):
+    job = running(start(tmp_path / "f", 600, 0.02))
+    (job.folder / "process.json").write_text("{")
+    now = jobs.get(job.id)
+    assert (now.state, now.process.pid) == ("running", job.process.pid)
+    jobs.cancel(job.id).join(WAIT)
+    assert not job.process.is_running()
 
 
 def test_the_exit_code_belongs_to_its_process(tmp_path):

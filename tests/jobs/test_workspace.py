@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,10 @@ from vocabtrim_core.corpora.uploads import list_uploads, remove_upload, store_up
 from vocabtrim_core.counts_store import find_counts, list_counts, remove_counts, save_counts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.optuna_storage import studies_url
+from vocabtrim_core.process_identity import owner_mark
 from vocabtrim_core.wording import format_bytes
 from vocabtrim_core.workspace import disk
-from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.files import atomic, sweep, write_atomic
 from vocabtrim_core.workspace.records import known_damage
 
 
@@ -178,8 +180,6 @@ def test_counts_are_kept_once_and_found_by_key_and_path(home, make_counts, tmp_p
 
 
 def test_counts_newest_first_and_a_broken_file_is_named_not_hidden(home, make_counts):
-    import os
-
     for age, values in enumerate(([1, 2], [2, 1], [5, 5])):
         path = save_counts(make_counts(values))
         os.utime(path, (1000 - age, 1000 - age))
@@ -268,3 +268,46 @@ def test_keys_from_links_cannot_leave_the_workspace(home, key):
 
 def test_studies_url_is_a_database_in_the_workspace(home):
     assert studies_url() == f"sqlite:///{home}/studies/studies.db"
+
+
+# --- scratch ------------------------------------------------------------------------------------
+
+
+def left_behind(folder: Path) -> Path:
+    """Scratch of a process that was killed while it wrote into the folder."""
+    code = (
+        "import os, sys; from vocabtrim_core.workspace.files import atomic, scratch_beside\n"
+        "from pathlib import Path\n"
+        "scratch_beside(Path(sys.argv[1], 'a-folder')).mkdir(parents=True)\n"
+        "with atomic(sys.argv[1] + '/file') as scratch: scratch.touch(); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=False)
+    assert len(list(folder.iterdir())) == 2
+    return folder
+
+
+def test_scratch_of_a_killed_writer_goes_with_the_next_write(tmp_path):
+    folder = left_behind(tmp_path / "counts")
+    write_atomic(folder / "other", b"x")
+    assert files(folder) == ["other"]
+    assert [path.name for path in folder.iterdir()] == ["other"]
+
+
+def test_scratch_of_a_living_writer_stays(tmp_path):
+    with atomic(tmp_path / "file") as scratch:
+        scratch.write_bytes(b"x")
+        assert sweep(tmp_path) == 0
+        assert scratch.exists()
+    assert files(tmp_path) == ["file"]
+
+
+def test_scratch_whose_owner_cannot_be_told_stays_for_a_day(tmp_path):
+    """Of an earlier version, or of another host that shares the folder."""
+    other_host = owner_mark()[:-8] + "00000000"
+    names = [".file.4711.abcdef.tmp", f".file.{other_host}.abcdef.tmp"]
+    for name in names:
+        (tmp_path / name).touch()
+    assert sweep(tmp_path) == 0
+    for name in names:
+        os.utime(tmp_path / name, (1.0, 1.0))
+    assert sweep(tmp_path) == 2
