@@ -5,6 +5,7 @@ import streamlit as st
 from pages.ui import pins, sizes, state, tokens
 from pages.ui.caching import cached
 from pages.ui.charts.live_chart import curve_payload, curve_store, live_chart
+from pages.ui.error_messages import fragment
 from pages.ui.explore import actions, figures_view
 from pages.ui.explore.controls import ask_for_draft, controls, draft_menu
 from pages.ui.format import choice_sentence
@@ -26,7 +27,7 @@ def picked() -> None:
     session.k = session.live_chart.picked or None
 
 
-@st.fragment
+@fragment
 def explore(stored) -> None:
     """Chart and sliders; what they change reruns alone."""
     if session.redraw_page:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.ui import forecasts, report_forecast, state
 from pages.ui.charts.size_chart import forecast_chart
+from pages.ui.error_messages import fragment
 from pages.ui.forecast import (
     actions,
     assumptions_form,
@@ -34,7 +35,7 @@ def start_over() -> None:
     session.forecast_k = None
 
 
-@st.fragment
+@fragment
 def page(stored) -> None:
     """The chart at the left, assumptions at the right, what stands behind it below."""
     size = stored.counts.vocab_size

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,14 +11,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui import demo, links, state
-from pages.ui.fields import with_labels
+from pages.ui.error_messages import plain_errors
 from pages.ui.format import code_span, plain, what_counts
 from pages.ui.session import session
 from pages.ui.widgets import persisted
-from vocabtrim_core import failures
 from vocabtrim_core.counts_store import StoredCounts
-from vocabtrim_core.errors import InputError, rust_panics
-from vocabtrim_core.extras import missing_package
 
 # Where the header's two halves have no room beside each other they stand one above the other.
 STYLE = """<style>
@@ -28,19 +24,6 @@ STYLE = """<style>
   .st-key-heading [data-testid=stColumn]:not([data-testid=stColumn] *) { min-width: 100%; }
 }
 </style>"""
-
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """Whatever fails becomes one sentence on the page; a bug is kept for a report."""
-    try:
-        with rust_panics():
-            yield
-    except InputError as error:
-        st.error(with_labels(str(error)), icon=":material/error:")
-    except Exception as error:  # Streamlit's own ways to end a run are none
-        sentence = missing_package(error) or failures.record(error, "a page of the app")
-        st.error(with_labels(sentence), icon=":material/error:")
 
 
 def heading(title: str, lead: str) -> DeltaGenerator:

@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui.error_messages import fragment
 from pages.ui.fields import with_labels
 from pages.ui.format import plain
 from pages.ui.job_results import drawn_from
@@ -106,7 +107,7 @@ def watch(find: Callable[[], list[Job]], key: str, outcome: Outcome | None = Non
         if {job.id for job in listed if job.active} != set(active):
             st.rerun()
 
-    st.fragment(draw, run_every=POLL_SECONDS if active else None, key=f"watch_{key}")()
+    fragment(draw, run_every=POLL_SECONDS if active else None, key=f"watch_{key}")()
 
 
 def watch_command(argv: Sequence[str], key: str) -> None:

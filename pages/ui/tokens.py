@@ -56,7 +56,8 @@ def note_source(tokenizer: Tokenizer) -> None:
     Args:
         tokenizer: the tokenizer.
     """
-    write_atomic(_source_file(tokenizer.fingerprint), tokenizer.source.encode())
+    with suppress(InputError):  # without it token texts are asked for
+        write_atomic(_source_file(tokenizer.fingerprint), tokenizer.source.encode())
 
 
 def _source_file(fingerprint: str) -> Path:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import gc
+from contextlib import suppress
 
 import streamlit as st
+
+from vocabtrim_core import workspace
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace.files import sweep
 
 
 def freeze() -> None:
@@ -19,7 +24,9 @@ def freeze() -> None:
 
 @st.cache_resource(show_spinner=False)
 def settle() -> bool:
-    """Once per server: import what every page needs, then freeze."""
+    """Once per server: import what every page needs, then freeze; scratch of dead writers goes."""
+    with suppress(InputError, OSError):  # a page says what is wrong with the workspace
+        sweep(workspace.home(), below=True)
     import numba  # noqa: F401
     import plotly.graph_objects  # noqa: F401
 

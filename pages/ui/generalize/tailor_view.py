@@ -13,6 +13,7 @@ from pages.ui import eval_sets, state, vocabularies
 from pages.ui.caching import cached
 from pages.ui.charts.live_chart import packed
 from pages.ui.charts.size_chart import known_sizes, mix_chart, mix_payload, mix_store
+from pages.ui.error_messages import fragment
 from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, MEASURED, percent, plain, with_sign
 from pages.ui.frame import footer, plain_errors
 from pages.ui.generalize import tailor_form, tailor_problem
@@ -44,7 +45,7 @@ def panel(evaluation: Evaluation) -> None:
     """
     sets = evaluation.sets[: eval_sets.MOST_SETS]
     mix_store([payload(stored) for stored in sets])
-    st.fragment(_tailor, key="tailor")(evaluation.view, sets)
+    fragment(_tailor, key="tailor")(evaluation.view, sets)
 
 
 def _tailor(view: InView, sets: list[StoredCounts]) -> None:

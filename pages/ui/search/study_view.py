@@ -9,8 +9,8 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import jobpanel, plots
+from pages.ui.error_messages import fragment
 from pages.ui.format import ESTIMATED, MEASURED, counted, percent
-from pages.ui.frame import plain_errors
 from pages.ui.widgets import persisted
 from vocabtrim_core import figures
 from vocabtrim_core.jobs.job import Job
@@ -124,9 +124,8 @@ def watch(
     """
 
     def draw() -> None:
-        with plain_errors():
-            results(tradeoff, study, wanted_trials)
+        results(tradeoff, study, wanted_trials)
 
     running = any(job.active for job in jobs())
-    st.fragment(draw, run_every=1.0 if running else None, key="study")()
+    fragment(draw, run_every=1.0 if running else None, key="study")()
     jobpanel.watch(lambda: jobs()[:1], "study")

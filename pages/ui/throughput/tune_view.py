@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import jobpanel, plots
+from pages.ui.error_messages import fragment
 from pages.ui.format import MEASURED, plain
 from pages.ui.frame import footer, plain_errors
 from pages.ui.throughput.engine_form import SGLANG, EngineChoice
@@ -102,7 +103,7 @@ def _watch(name: str) -> None:
         if active and not any(job.active for job in open_jobs("tune")):
             st.rerun()
 
-    st.fragment(draw, run_every=1.5 if active else None, key="watch_tune")()
+    fragment(draw, run_every=1.5 if active else None, key="watch_tune")()
 
 
 def _trials(study: Tuning) -> None:

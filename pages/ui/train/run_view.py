@@ -8,6 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.ui import jobpanel
+from pages.ui.error_messages import fragment
 from pages.ui.fields import with_labels
 from pages.ui.format import code_span, plain
 from pages.ui.frame import plain_errors
@@ -101,7 +102,7 @@ def watch(name: str) -> None:
         if active and not _works(name):
             st.rerun()
 
-    st.fragment(draw, run_every=POLL_SECONDS if active else None, key="watch_run")()
+    fragment(draw, run_every=POLL_SECONDS if active else None, key="watch_run")()
 
 
 def _works(name: str) -> bool:
