@@ -5,7 +5,7 @@ import json
 import pytest
 from helpers.preset_table import CONFIGS, row_of
 
-from vocabtrim_core.draft_config import preset_of
+from vocabtrim_core.draft_config import preset_of, presets_of
 from vocabtrim_core.draft_kinds import KINDS
 from vocabtrim_core.draft_presets import PRESETS, PUBLISHED
 
@@ -132,10 +132,17 @@ def test_every_preset_says_its_kind_and_published_sizes_are_of_presets():
     assert all(shape.kind in KINDS and shape.name == name for name, shape in PRESETS.items())
     assert set(PUBLISHED) <= set(PRESETS)
     assert PUBLISHED["qwen2.5-7b"].draft_vocab_size == 16_000
-    # Counts of a V get the preset that they got before there was a table.
+
+
+def test_a_preset_is_never_one_of_several():
+    """The only one with a V, or the paper's own; else it has to be named."""
     assert preset_of(128_256) is PRESETS["llama-3.1-8b"]
-    assert preset_of(151_936) is PRESETS["qwen3-4b"]
-    assert preset_of(248_320) is PRESETS["qwen3.8-27b-mtp"]
+    assert preset_of(49_152) is PRESETS["smollm2-135m"]
+    for size in {shape.vocab_size for shape in PRESETS.values()} - {128_256}:
+        same = [shape for shape in PRESETS.values() if shape.vocab_size == size]
+        assert preset_of(size) is (same[0] if len(same) == 1 else None)
+        assert presets_of(size) == [shape.name for shape in same]
+    assert preset_of(1234) is None
 
 
 # All parameters, in billions, as the models' cards give them.
