@@ -36,6 +36,7 @@ FIELDS = {
     "--limit": "Row limit",
     "--map": "Columns",
     "--master-addr": "First node's address",
+    "--measured": "Cycle time from",
     "--max-length": "Length limit",
     "--max-refused": "Refused conversations allowed, %",
     "--max-steps": "Steps at most",

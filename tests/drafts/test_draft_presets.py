@@ -44,6 +44,14 @@ def all_of(c):
     return c.get("n_routed_experts", c.get("num_experts", 0))
 
 
+def llama4(c, layer, stored):
+    """Every second layer has experts as wide as its shared one, the others a wider one."""
+    if (layer + 1) % c["interleave_moe_layer_step"]:
+        return 3 * c["hidden_size"] * c["intermediate_size_mlp"]
+    count = c["num_local_experts"] if stored else c["num_experts_per_tok"]
+    return 3 * c["hidden_size"] * (count + 1) * c["intermediate_size"]
+
+
 def feed_forward(c, mixture, stored=False):
     if mixture and all_of(c):
         return experts(c, all_of(c) if stored else c["num_experts_per_tok"])
@@ -65,7 +73,11 @@ def target_layers(c, stored=False):
             total += h * (2 * keys + 2 * values + scalars) + values * h
         else:
             total += attention(c, h, gated(c))
-        total += feed_forward(c, layer >= c.get("first_k_dense_replace", 0), stored)
+        total += (
+            llama4(c, layer, stored)
+            if "interleave_moe_layer_step" in c
+            else feed_forward(c, layer >= c.get("first_k_dense_replace", 0), stored)
+        )
     return total
 
 
@@ -74,7 +86,7 @@ def draft_weights(entry):
     kind, c = entry["kind"], entry["draft"] or entry["target"]
     h = c["hidden_size"]
     plain = attention(c, h) + 3 * h * c["intermediate_size"]
-    layers = c.get("num_hidden_layers", 1)
+    layers = c.get("num_hidden_layers", 1) if entry["draft"] else 1  # derived: a single one
     if kind == "mtp":
         return 2 * h * h + attention(c, h, gated(c)) + feed_forward(c, True)
     if kind == "eagle":

@@ -79,7 +79,7 @@ def cycle_figure(info: CycleInfo, palette: Palette = LIGHT) -> go.Figure:
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
-            insidetextfont={"color": palette.ground if part == HEAD else palette.ink},
+            insidetextfont={"color": palette.ground} if part == HEAD else None,
             hovertemplate=f"<b>{part}</b><br>%{{x:,.3f}} {name} a cycle<extra></extra>",
         )
     layout(figure, palette, height=240, barmode="stack", bargap=0.3)

@@ -14,17 +14,15 @@ import streamlit as st
 from pages.ui import jobpanel, report_forecast
 from pages.ui.caching import cached
 from pages.ui.format import ESTIMATED, MEASURED, code_span, percent, plain
+from pages.ui.handover import heads_copy
 from pages.ui.handover.chosen_tokens import chosen_tokens
 from pages.ui.tables import WHOLE, table
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.drafts.hub_checkpoint import is_hub_id
-from vocabtrim_core.drafts.mtp.checkpoint_copy import head_to_copy
 from vocabtrim_core.drafts.mtp.gguf_heads import GGUF, GgufHeads, heads_in
 from vocabtrim_core.drafts.mtp.heads import KINDS, DraftHead, ModelHeads
-from vocabtrim_core.drafts.mtp.rows import check_rows
-from vocabtrim_core.drafts.mtp.savings import padding_rows, savings
-from vocabtrim_core.errors import InputError
+from vocabtrim_core.drafts.mtp.savings import savings
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.wording import format_bytes
@@ -62,7 +60,7 @@ def panel(stored: StoredCounts) -> list[list[str]]:
             _shown(model, vocabulary, hardware, argv)
     jobpanel.watch(lambda: jobpanel.unfinished("trim-mtp"), "trim-mtp")
     if model is not None and Path(argv[-1]).exists():
-        _result(argv)
+        heads_copy.result(argv)
     asked = ["heads", str(model or "MODEL"), "--vocabulary", str(file), "--hardware", hardware]
     return [asked, [*argv[:-1], "PATH"]]
 
@@ -131,7 +129,7 @@ def _shown(model: Path, vocabulary: DraftVocabulary, hardware: str, argv: list[s
     for draft in heads.drafts:
         _draft(draft, vocabulary, hardware)
     if heads.drafts:
-        _act(model, heads, vocabulary, argv)
+        heads_copy.act(model, heads, vocabulary, argv)
     _tensors(model, heads)
 
 
@@ -179,60 +177,6 @@ def _draft(draft: DraftHead, vocabulary: DraftVocabulary, hardware: str) -> None
         st.caption(f"A smaller head of {draft.trimmed:,} rows stands beside it already.")
 
 
-def _act(
-    model: Path, heads: ModelHeads | GgufHeads, vocabulary: DraftVocabulary, argv: list[str]
-) -> None:
-    """The button that writes the copy, or what is in its way."""
-    head = heads.drafts[0].head
-    if hint := _in_the_way(model, heads, vocabulary, Path(argv[-1])):
-        st.info(hint, icon=":material/block:")
-        return
-    if padding := padding_rows(model, vocabulary):
-        st.warning(
-            f"{padding:,} of the chosen tokens are rows by which the model is padded, and no token "
-            "of its tokenizer.",
-            icon=":material/warning:",
-        )
-    done = Path(argv[-1]).exists()
-    jobpanel.start_button(
-        "Written, see below" if done else f"Write {format_bytes(head.bytes_of(len(vocabulary)))}",
-        argv,
-        f"Head of {len(vocabulary):,} rows for {model.name}",
-        possible=not done,
-        key="trim_head",
-        type="primary",
-        icon=":material/content_cut:",
-        help="Runs in the background and survives closing this page.",
-    )
-
-
-def _in_the_way(
-    model: Path, heads: ModelHeads | GgufHeads, vocabulary: DraftVocabulary, out: Path
-) -> str:
-    """Why the copy cannot be written from here, a sentence; "" where it can."""
-    if is_hub_id(model):
-        return (
-            "These are the headers of the hub. To write a copy, fetch the model "
-            f"(`hf download {plain(str(model))} --local-dir DIR`) and name its folder."
-        )
-    try:
-        if isinstance(heads, ModelHeads):
-            check_rows(head_to_copy(heads, vocabulary), vocabulary.ids)
-        elif heads.vocab_size != vocabulary.vocab_size:
-            return (
-                f"The file has V = {heads.vocab_size:,}, but the chosen tokens belong to V = "
-                f"{vocabulary.vocab_size:,}: count with the model's own tokenizer."
-            )
-    except InputError as error:
-        return plain(str(error))
-    if model.is_dir() and model.stat().st_dev != out.parent.stat().st_dev:
-        return (
-            "The workspace is on another disk than the model, and weights are linked, never "
-            "copied: run the command below with a PATH on the model's disk."
-        )
-    return ""
-
-
 def _tensors(model: Path, heads: ModelHeads | GgufHeads) -> None:
     """Types and shapes of all tensors."""
     stored: Counter[str] = Counter()
@@ -245,13 +189,3 @@ def _tensors(model: Path, heads: ModelHeads | GgufHeads) -> None:
             for name, dtype, shape, size in heads.tensors
         ]
         table(rows, f"Tensors of {model.name}", {"Bytes": WHOLE}, height=300)
-
-
-def _result(argv: list[str]) -> None:
-    """What was written, and what its reader has to know."""
-    with st.container(border=True, key="trimmed_head"):
-        record = jobpanel.result_of(argv)
-        st.markdown(":material/check_circle: **Written**, and read back")
-        st.code(argv[-1], language=None, wrap_lines=True)
-        for note in record.get("notes", ()):
-            st.caption(plain(note))
