@@ -149,16 +149,16 @@ def coverage_by_script(
     names = [name for name in kinds.names if name not in PLAIN or name in (WORD, BYTES)]
     for name in names:
         ids = kinds.ids(name)
-        own, kept = counts[ids], is_kept[ids]
+        own, in_it = counts[ids], is_kept[ids]
         if tokens := int(own.sum()):
             rows.append(
                 ScriptCoverage(
                     LATIN if name == WORD else name,
                     tokens,
                     tokens / total,
-                    float(own[kept].sum() / tokens),
+                    float(own[in_it].sum() / tokens),
                     int((own > 0).sum()),
-                    int(((own > 0) & ~kept).sum()),
+                    int(((own > 0) & ~in_it).sum()),
                 )
             )
     return sorted(rows, key=lambda row: -row.tokens)
