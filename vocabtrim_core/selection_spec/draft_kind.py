@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # Bytes per weight of the target's layers, the draft's layers and head rows: parameters of an
 # address and keys of widgets.
 BYTES = ("target_bytes", "layer_bytes", "row_bytes")
+LABEL = " · "  # between the kind of a preset and its name, in menus and the addresses they write
 
 
 def draft_options(to: Any, default: str) -> Any:
@@ -169,6 +170,8 @@ class Draft(Kind):
         if shape := query.get("shape"):
             return json_of(DraftArchitecture).link(Leaf(param="shape"), shape)
         name, fusion = query.get("draft") or None, query.get("fusion", "true")
+        if name is not None:
+            name = name.rpartition(LABEL)[2]
         if fusion not in ("true", "false"):
             raise InputError(f"The link's fusion must be true or false, not {fusion!r}.")
         if name is not None and name not in PRESETS and name not in own_drafts():

@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from pages.ui import state
 from pages.ui.format import plain
 from pages.ui.frame import plain_errors
+from pages.ui.links import linked_choice
 from pages.ui.session import session
 from pages.ui.widgets import LinkedName, linked
 from vocabtrim_core.draft_config import (
@@ -25,6 +26,7 @@ from vocabtrim_core.draft_kinds import KINDS, TRIMMED
 from vocabtrim_core.draft_kinds.precision import LEAST, MOST
 from vocabtrim_core.draft_presets import PRESETS, PUBLISHED
 from vocabtrim_core.model_config import parse_config
+from vocabtrim_core.selection_spec.draft_kind import LABEL
 from vocabtrim_core.selection_spec.draft_names import (
     default_draft,
     keep_config,
@@ -85,12 +87,13 @@ def _draft(vocab_size: int) -> None:
     if session.pending_draft:
         session.draft = session.pending_draft
         del session.pending_draft
+    labels = {option: _label(option) for option in options}
     name = st.selectbox(
         "Draft architecture",
         options,
         options.index(default.name) if default else None,
-        format_func=_label,
-        **linked("draft"),
+        format_func=labels.__getitem__,
+        **linked_choice("draft", labels),
         placeholder="Choose one",
         help="By kind of head; first those of models with this vocabulary size.",
     )
@@ -156,7 +159,7 @@ def _weight_bytes(shape: DraftArchitecture) -> None:
 
 def _label(name: str) -> str:
     """A preset with its kind of head; a file of the workspace by its name."""
-    return f"{PRESETS[name].head_kind.title} · {name}" if name in PRESETS else name
+    return f"{PRESETS[name].head_kind.title}{LABEL}{name}" if name in PRESETS else name
 
 
 def _about(name: str) -> str:

@@ -10,7 +10,7 @@ from pages.ui import vocabularies
 from pages.ui.format import ESTIMATED, MEASURED, megabytes, plain
 from pages.ui.frame import footer, plain_errors
 from pages.ui.generalize.evaluation import Evaluation
-from pages.ui.generalize.pinned_tokens import Pinned, choose_pinned
+from pages.ui.generalize.pinned_tokens import PinnedTokens, choose_pinned
 from pages.ui.own_vocabulary import OwnVocabulary
 from pages.ui.tables import WHOLE, table
 from pages.ui.widgets import drop_stale, persisted
@@ -132,7 +132,7 @@ def _arguments(
     added: list[StoredCounts],
     others: list[StoredCounts],
     budget: list[str],
-    pinned: Pinned,
+    pinned: PinnedTokens,
 ) -> list[str]:
     line = ["extend", str(evaluation.view.file), "--counts", *(s.key for s in added), *budget]
     line += ["--on", *(other.key for other in others)] if others else []

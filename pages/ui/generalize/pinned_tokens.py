@@ -20,7 +20,7 @@ from vocabtrim_core.tokenizers.kinds import token_kinds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pinned:
+class PinnedTokens:
     """The tokens, and the options that name them. ids: int64, ascending."""
 
     ids: np.ndarray
@@ -34,7 +34,7 @@ class Pinned:
 
 def choose_pinned(
     stored: StoredCounts, frequencies: np.ndarray, key: str, default: Sequence[str] = ()
-) -> Pinned:
+) -> PinnedTokens:
     """Fields for named sets and scripts.
 
     Args:
@@ -49,7 +49,7 @@ def choose_pinned(
             "Named sets of tokens need the tokenizer, which is not available here; choose it on "
             "the Corpus page."
         )
-        return Pinned(np.empty(0, np.int64), Mix())
+        return PinnedTokens(np.empty(0, np.int64), Mix())
     names = st.multiselect(
         "Must be in it",
         list(SETS),
@@ -59,8 +59,8 @@ def choose_pinned(
         **persisted(key),
     )
     scripts = script_budgets(tokenizer)
-    known, kinds = protected_sets(stored, tokenizer), token_kinds(tokenizer)
+    known = protected_sets(stored, tokenizer) if names else {}
     groups = [known[name] for name in names]
-    groups += [script_ids(frequencies, kinds, script, n) for script, n in scripts]
+    groups += [script_ids(frequencies, token_kinds(tokenizer), *wanted) for wanted in scripts]
     ids = np.unique(np.concatenate([np.empty(0, np.int64), *groups]))
-    return Pinned(ids, Mix(protect=tuple(names), scripts=scripts))
+    return PinnedTokens(ids, Mix(protect=tuple(names), scripts=scripts))
