@@ -8,10 +8,9 @@ import plotly.graph_objects as go
 
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.draft_kinds.kind import COMPONENTS, HEAD, MARKOV
-from vocabtrim_core.figures.style import LIGHT, Palette, layout
+from vocabtrim_core.figures.style import LIGHT, UNIFORM_TEXT, Palette, layout
 
 TARGET, LAYERS = "Target", "Draft layers"
-LEAST_TEXT = 9  # pixels; where a part is too narrow for its number, the number is left out
 
 
 class CycleInfo(NamedTuple):
@@ -83,9 +82,7 @@ def cycle_figure(info: CycleInfo, palette: Palette = LIGHT) -> go.Figure:
             hovertemplate=f"<b>{part}</b><br>%{{x:,.3f}} {name} a cycle<extra></extra>",
         )
     layout(figure, palette, height=240, barmode="stack", bargap=0.3)
-    figure.update_layout(
-        legend_traceorder="normal", uniformtext={"minsize": LEAST_TEXT, "mode": "hide"}
-    )
+    figure.update_layout(legend_traceorder="normal", uniformtext=UNIFORM_TEXT)
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category", ticksuffix=" ")
     figure.update_xaxes(title_text=f"Weights read per cycle, K = {info.depth:,}: {name}")
     return figure
