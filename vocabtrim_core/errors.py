@@ -32,5 +32,9 @@ def rust_panics() -> Generator[None]:
         raise
 
 
-class Cancelled(Exception):  # noqa: N818 - a request of the user, not an error
-    """The user asked the command to stop; finished parts stay on disk."""
+class Cancelled(BaseException):
+    """The user asked the command to stop; finished parts stay on disk.
+
+    It arrives at any moment, in the middle of a library's work too, so handlers that expect any
+    Exception of that library must not take it for one.
+    """

@@ -439,6 +439,19 @@ def test_cancel_file_and_sigterm_raise_cancelled(tmp_path):
         again(1, 2)  # also for whoever swallowed the first one
 
 
+def test_sigterm_within_a_library_is_a_cancel_not_its_error():
+    """Loading a tokenizer catches whatever the library raises."""
+
+    def load():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Exception as error:
+            raise InputError("holds no tokenizer") from error
+
+    with pytest.raises(Cancelled), stopping_on_sigterm(Progress()):
+        load()
+
+
 def test_the_last_word_reaches_the_folder_on_a_full_disk(tmp_path, monkeypatch):
     progress = Progress(tmp_path)
     progress.enter("running", "a long message " * 20)

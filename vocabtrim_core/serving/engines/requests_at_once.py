@@ -37,7 +37,7 @@ def send_all(
         Cancelled: From `check`.
     """
     answers: dict[int, Answer] = {}
-    failures: list[Exception] = []
+    failures: list[BaseException] = []
     stop, turn = threading.Event(), threading.Lock()
     waiting = iter(enumerate(prompts))
 
@@ -50,7 +50,7 @@ def send_all(
                     return
                 answers[i] = generate(prompt, stop)
                 answered(len(answers))
-        except Exception as error:  # raised again below, in the calling thread
+        except BaseException as error:  # raised again below, in the calling thread
             failures.append(error)
 
     # Daemons: a request that hangs must not keep a stopped command from ending.
