@@ -34,7 +34,7 @@ from vocabtrim_core.mappings.store import keep
 from vocabtrim_core.optuna_storage import open_study, studies_url
 from vocabtrim_core.programs import LLAMA_CPP, TRAINER, add
 from vocabtrim_core.selection_spec import store as choices
-from vocabtrim_core.selection_spec.draft_kind import keep_config
+from vocabtrim_core.selection_spec.draft_names import keep_config
 from vocabtrim_core.selection_spec.settings import Settings
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.serving import measurement as measurements
@@ -155,8 +155,8 @@ def contents(path: Path, *, fields: bool) -> Iterator[tuple[str, bytes]]:
 
 
 def files(home: Path) -> list[Path]:
-    """All files that something of the workspace is read from, but no locks and no models."""
-    left_out = ("locks", "targets")
+    """All files that something of the workspace is read from, but no locks, models, tokenizers."""
+    left_out = ("locks", "targets", "tokenizers")
     return sorted(
         path
         for path in home.rglob("*")
