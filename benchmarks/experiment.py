@@ -138,8 +138,7 @@ def measured_on(home: str, key: str, engine: str, program: str) -> dict[str, Any
 def report(home: str, result: dict[str, Any], name: str) -> None:
     """Write the results of one engine."""
     measurement = next(Path(home).rglob(f"{result['measurement']}.json"))
-    raw = json.loads(measurement.read_text("utf-8").replace(home, "WORKSPACE"))
-    result = json.loads(json.dumps(result).replace(home, "WORKSPACE"))
+    raw = json.loads(measurement.read_text("utf-8"))
     engine = result["settings"]["engine"]
     sentences = [sentence for name in SAID for sentence in result[name]]
     sentences += forecast_text(result["forecasts"])[-1:]
@@ -154,6 +153,7 @@ def report(home: str, result: dict[str, Any], name: str) -> None:
         f"From prompts to measured drafts: {raw['target']} on {engine}",
         rows(result),
         note,
+        home,
         measurement=raw,
         coverage={
             str(draft["k"]): draft["coverage_held_out"] or draft["coverage"]

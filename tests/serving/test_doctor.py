@@ -261,6 +261,19 @@ def test_a_served_draft_of_another_name_is_said(draft):
     assert "make sure" not in by_key(examine(same, draft_facts(draft)))["loaded"].reason
 
 
+def test_another_folder_of_the_same_name_is_said_where_both_are_here(draft, tmp_path):
+    """Drafts of a run lie in k-K/draft each: the name alone does not tell them apart."""
+    (tmp_path / "k-41").mkdir()
+    served = write_draft(tmp_path / "k-41" / "draft", range(100, 141))
+    report = replace(SOUND, draft=str(served))
+    reason = by_key(examine(report, draft_facts(draft)))["loaded"].reason
+    assert f"It names {served}" in reason
+    assert f"The folder given is {draft}: make sure" in reason
+    link = tmp_path / "link"
+    link.symlink_to(served)
+    assert "make sure" not in by_key(examine(report, draft_facts(link)))["loaded"].reason
+
+
 def test_the_draft_that_the_server_names_is_read_where_it_is_here(draft, tmp_path):
     text = log("vllm-trimmed").read_text("utf-8").replace("model='draft-4096'", f"model='{draft}'")
     path = tmp_path / "server.log"

@@ -25,6 +25,7 @@ from vocabtrim_core.serving.measurement import Answer
 
 TYPES = "speculative.types"
 TRIED_TOKENS = 6  # of an answer that tells whether and how far the server drafts
+PROCESSING = "llamacpp:requests_processing"
 TOP = 50  # log-probabilities that are asked for
 
 
@@ -103,6 +104,12 @@ class LlamaHttp(EngineHttp):
             )
             self.notes[note] = None
             return None
+
+    def busy(self) -> bool:
+        """See `EngineHttp.busy`: tokens are counted once a request is done."""
+        if not self._has_metrics:
+            return False
+        return any(counters.parse(self.text("/metrics")).get(PROCESSING, {}).values())
 
     def generate(self, prompt: Prompt, generation: Generation, stop: threading.Event) -> Answer:
         """See `EngineHttp.generate`."""

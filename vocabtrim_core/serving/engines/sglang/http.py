@@ -13,11 +13,14 @@ import time
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import httpx
 import msgspec
 
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
+from vocabtrim_core.serving.engines import counters
+from vocabtrim_core.serving.engines.counters import Counters
 from vocabtrim_core.serving.engines.http import EngineHttp
-from vocabtrim_core.serving.engines.recognition import SGLANG, TITLES
+from vocabtrim_core.serving.engines.recognition import METRICS, SGLANG, TITLES
 from vocabtrim_core.serving.engines.served import Served
 from vocabtrim_core.serving.engines.sglang import server_info
 from vocabtrim_core.serving.engines.wire import short
@@ -25,6 +28,7 @@ from vocabtrim_core.serving.measurement import Answer
 
 FLUSH_SECONDS = 60.0  # the longest wait for other requests of a server
 POLL_SECONDS = 0.25
+FLUSH = "/flush_cache"
 
 
 class _Meta(msgspec.Struct):
@@ -48,6 +52,7 @@ class SglangHttp(EngineHttp):
     engine: ClassVar[str] = SGLANG
     title: ClassVar[str] = TITLES[SGLANG]
     recorded: ClassVar[tuple[str, ...]] = server_info.RECORDED
+    _has_metrics = True
 
     def read(self) -> Served:
         """See `EngineHttp.read`."""
@@ -60,15 +65,36 @@ class SglangHttp(EngineHttp):
             EngineError: The server does not answer, or is busy for more than 60 s.
         """
         until = time.monotonic() + min(FLUSH_SECONDS, self.stall)
-        while True:
-            with self.explained("/flush_cache"):
-                reply = self._client.post("/flush_cache")
-            if reply.status_code != 400:
-                self.check(reply, "/flush_cache")
-                return
+        while self.busy():
             if time.monotonic() > until:
                 raise EngineError(f"{self.url} does not flush its cache: it is busy with others.")
             time.sleep(POLL_SECONDS)
+
+    def busy(self) -> bool:
+        """See `EngineHttp.busy`: it refuses to flush its cache while it works on a request."""
+        with self.explained(FLUSH):
+            reply = self._client.post(FLUSH)
+        if reply.status_code == httpx.codes.BAD_REQUEST:
+            return True
+        self.check(reply, FLUSH)
+        return False
+
+    def counters(self) -> Counters | None:
+        """See `EngineHttp.counters`; tokens alone, since each answer has its verifications."""
+        if not self._has_metrics:
+            return None
+        try:
+            return counters.read(self.text(METRICS), SGLANG) or Counters()  # none before the first
+        except EngineError as error:
+            if "HTTP 404" not in str(error):
+                raise
+            self._has_metrics = False
+            note = (
+                f"{self.url} has no /metrics, so requests of others that it finished during a run "
+                "are not seen; start it with `--enable-metrics`."
+            )
+            self.notes[note] = None
+            return None
 
     def generate(self, prompt: Prompt, generation: Generation, stop: threading.Event) -> Answer:
         """See `EngineHttp.generate`."""
