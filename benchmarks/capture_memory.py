@@ -67,8 +67,9 @@ def main() -> None:
             corpus = Path(scratch) / f"{length}.jsonl"
             write_corpus(corpus, length)
             batch = max(BATCH_TOKENS["cpu"] // length, 1) * length
-            measured, estimated = peak_of(home, corpus, length), capture_bytes(
-                target, batch, length
+            measured, estimated = (
+                peak_of(home, corpus, length),
+                capture_bytes(target, batch, length),
             )
             rows.append(
                 {

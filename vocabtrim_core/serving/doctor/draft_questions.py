@@ -67,7 +67,8 @@ def loaded(report: EngineReport, facts: DraftFacts | None) -> Finding:
 def _is_another(served: str, facts: DraftFacts) -> bool:
     """Whether a server names another draft than the folder that was given.
 
-    Where both are folders of this machine, their paths decide; else, as in a container, their names.
+    Where both are folders of this machine, their paths decide; else their names, as in a
+    container.
     """
     if not served:
         return False

@@ -96,7 +96,9 @@ def install(name: str, progress: Callable[..., object]) -> Program:
     ]
     try:
         for message, line in steps:
-            progress(0, None, message)  # how long the steps take has nothing to do with their number
+            progress(
+                0, None, message
+            )  # how long the steps take has nothing to do with their number
             done = subprocess.run(line, capture_output=True, text=True, stdin=subprocess.DEVNULL)
             if done.returncode:
                 raise InputError(
