@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from helpers.model_folders import V, draft_config, draft_tensors
 from helpers.real_data import real_tokenizer, shared_corpus
-from helpers.recorded_server import LOGS, NAMES, bodies, log, replaying
+from helpers.recorded_server import LOGS, NAMES, RECORDED, bodies, log, replaying
 from scipy import stats
 
 from vocabtrim_core.drafts.aux_layers import KEY, MARK, NESTED, default, with_layers
@@ -142,6 +142,21 @@ def test_answers_are_asked_for_where_nothing_was_verified():
     with replaying("sglang-trimmed") as server:
         after = by_key(diagnose([server.url], asked=Asked(60)))
     assert after["positions"].verdict == "yes"  # only one position was ever reached
+
+
+def test_sglang_is_asked_as_a_chat_and_tells_positions_beside_the_answer():
+    """A question without its template ends some models' answers at once, with nothing drafted."""
+    recorded = json.loads((RECORDED / "sglang.json").read_text("utf-8"))
+    pages = {**recorded["pages"], "/metrics": recorded["metrics"]}
+    with replaying(answers={**pages, "answers": [recorded["chat"]]}) as server:
+        found = by_key(diagnose([server.url], asked=Asked(10)))
+        assert {path for path, _ in server.posted} == {"/v1/chat/completions"}
+        assert all(body["return_meta_info"] for _, body in server.posted)
+    meta = recorded["chat"]["choices"][0]["meta_info"]
+    histogram = [10 * count for count in meta["spec_correct_drafts_histogram"]]
+    first = sum(histogram[1:])
+    assert f"{first} of {sum(histogram)} first drafted tokens" in found["acceptance"].reason
+    assert found["positions"].verdict == "yes"
 
 
 def test_a_server_of_another_engine_is_recognised():

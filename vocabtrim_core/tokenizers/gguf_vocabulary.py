@@ -72,7 +72,9 @@ def unreadable(path: Path, error: Exception) -> InputError:
     else:
         with path.open("rb") as file:
             begins = file.read(len(MAGIC)) == MAGIC
-        reason = "it is cut off or damaged" if begins else f"it does not begin with {MAGIC.decode()}"
+        reason = (
+            "it is cut off or damaged" if begins else f"it does not begin with {MAGIC.decode()}"
+        )
     return InputError(f"{path} is not a GGUF file that can be read: {reason}.")
 
 

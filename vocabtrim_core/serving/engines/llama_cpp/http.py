@@ -20,7 +20,7 @@ from vocabtrim_core.serving.engines.counters import Counters
 from vocabtrim_core.serving.engines.http import EngineHttp
 from vocabtrim_core.serving.engines.recognition import LLAMA_CPP, TITLES
 from vocabtrim_core.serving.engines.served import Served, Value
-from vocabtrim_core.serving.engines.wire import short
+from vocabtrim_core.serving.engines.wire import of_first_token, short
 from vocabtrim_core.serving.measurement import Answer
 
 TYPES = "speculative.types"
@@ -137,6 +137,7 @@ class LlamaHttp(EngineHttp):
         if not events or not events[-1].stop or events[-1].timings is None:
             raise EngineError(f"{self.url} broke an answer off before its end.")
         last, ids = events[-1], [i for event in events for i in event.tokens]
+        first_s = of_first_token(first_s, len(events[0].tokens))
         self.note_answer(prompt, generation, "".join(event.content for event in events), ids)
         # Each verification gives one token beside the accepted ones, the prefill the first of all.
         drafted = events[-1].timings.draft_n > 0

@@ -23,7 +23,7 @@ from vocabtrim_core.serving.engines.http import EngineHttp
 from vocabtrim_core.serving.engines.recognition import METRICS, SGLANG, TITLES
 from vocabtrim_core.serving.engines.served import Served
 from vocabtrim_core.serving.engines.sglang import server_info
-from vocabtrim_core.serving.engines.wire import short
+from vocabtrim_core.serving.engines.wire import of_first_token, short
 from vocabtrim_core.serving.measurement import Answer
 
 FLUSH_SECONDS = 60.0  # the longest wait for other requests of a server
@@ -105,17 +105,19 @@ class SglangHttp(EngineHttp):
             "ignore_eos": generation.ignore_eos,
         }
         body = {**source, "sampling_params": parameters, "stream": True}
-        first_s, last, ended = None, b"", False
+        first_s, first, last, ended = None, b"", b"", False
         began = time.perf_counter()
-        # Only the last event is decoded. The texts are cumulative, and decoding all of them
-        # would make this client the bottleneck at high concurrency.
+        # Only the first and the last event are decoded. The texts are cumulative, and decoding all
+        # of them would make this client the bottleneck at high concurrency.
         for data in self.stream("/generate", body, stop):
             if data == b"[DONE]":
                 ended = True
                 break
-            first_s = first_s or time.perf_counter() - began
+            first_s, first = first_s or time.perf_counter() - began, first or data
             last = data
         seconds = time.perf_counter() - began
+        begins = self._event(first).meta_info
+        first_s = of_first_token(first_s, begins.completion_tokens if begins else 0)
         return self._answer(prompt, generation, last, ended, seconds, first_s)
 
     def gap(self, ids: Sequence[int], one: int, other: int) -> float | None:
@@ -142,10 +144,7 @@ class SglangHttp(EngineHttp):
         seconds: float,
         first_s: float | None,
     ) -> Answer:
-        try:
-            event = msgspec.json.decode(last, type=_Event) if last else _Event()
-        except msgspec.DecodeError as error:
-            raise EngineError(f"{self.url}/generate answers garbage: {error}.") from error
+        event = self._event(last)
         if event.error is not None:
             raise EngineError(f"{self.url} failed while it answered: {short(str(event.error))}.")
         meta = event.meta_info
@@ -159,3 +158,9 @@ class SglangHttp(EngineHttp):
         self.note_answer(prompt, generation, event.text, event.output_ids if whole else ())
         accepted = meta.spec_correct_drafts_histogram or meta.spec_accept_histogram or ()
         return Answer(meta.completion_tokens, seconds, first_s, meta.spec_verify_ct, (*accepted,))
+
+    def _event(self, data: bytes) -> _Event:
+        try:
+            return msgspec.json.decode(data, type=_Event) if data else _Event()
+        except msgspec.DecodeError as error:
+            raise EngineError(f"{self.url}/generate answers garbage: {error}.") from error
