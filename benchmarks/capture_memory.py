@@ -30,7 +30,7 @@ WORDS = "The water of the river flows past the old mill and on to the sea. "
 def write_corpus(path: Path, length: int) -> None:
     """Conversations that fill a few batches, each longer than the limit, which cuts them."""
     answer = WORDS * (length // 14 + 1)
-    conversations = max(3 * BATCH_TOKENS["cpu"] // length, 3)
+    conversations = max(3 * BATCH_TOKENS["cpu"] // length, 12)  # some of them are held out
     with path.open("w", encoding="utf-8") as file:
         for number in range(conversations):
             question = f"Question {number}: where does the water go?"
@@ -42,7 +42,8 @@ def write_corpus(path: Path, length: int) -> None:
 def peak_of(home: str, corpus: Path, length: int) -> int:
     """Bytes of memory that `capture` took at most."""
     argv = [sys.executable, "-m", "vocabtrim_core", "capture", "--target", NAME]
-    argv += ["--data", str(corpus), "--max-length", str(length), "--device", "cpu", "--json"]
+    argv += ["--data", str(corpus), "--max-length", str(length), "--held-out", "0.3"]
+    argv += ["--device", "cpu", "--json"]
     process = subprocess.Popen(
         argv,
         cwd=ROOT,
