@@ -13,7 +13,6 @@ import time
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import httpx
 import msgspec
 
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
@@ -28,7 +27,7 @@ from vocabtrim_core.serving.measurement import Answer
 
 FLUSH_SECONDS = 60.0  # the longest wait for other requests of a server
 POLL_SECONDS = 0.25
-FLUSH = "/flush_cache"
+FLUSH, BUSY = "/flush_cache", 400  # its answer while it works on a request
 
 
 class _Meta(msgspec.Struct):
@@ -74,7 +73,7 @@ class SglangHttp(EngineHttp):
         """See `EngineHttp.busy`: it refuses to flush its cache while it works on a request."""
         with self.explained(FLUSH):
             reply = self._client.post(FLUSH)
-        if reply.status_code == httpx.codes.BAD_REQUEST:
+        if reply.status_code == BUSY:
             return True
         self.check(reply, FLUSH)
         return False
