@@ -90,8 +90,9 @@ def roofline(
     target = architecture.target_weights
     if target is None:
         raise InputError(
-            f"{architecture.name} does not say how many layers its target has, or which kinds, so "
-            "the time of a verification is unknown; use the target's config.json or measured runs."
+            f"{architecture.name}: the layers of its target are not given, or of a kind that is "
+            "not counted, so the time of a verification is unknown; use the target's config.json "
+            "or measured runs."
         )
     _check_memory(architecture, hardware, batch, context)
     bandwidth = hardware.expected_bandwidth
