@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from vocabtrim_core import workspace
+from vocabtrim_core import numpy_files, workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace.files import write_atomic
 
@@ -160,11 +159,11 @@ class ShardCounts:
             InputError: The file is anything else; the message names it.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                counts = arrays["counts"].astype(np.int64)
-                pieces = cls(arrays["bounds"], arrays["ids"], counts, arrays["conversations"])
-                return pieces, arrays["meta"].tobytes()
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            arrays = numpy_files.load_npz(path)
+            counts = arrays["counts"].astype(np.int64)
+            pieces = cls(arrays["bounds"], arrays["ids"], counts, arrays["conversations"])
+            return pieces, arrays["meta"].tobytes()
+        except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{path} does not hold counts by piece ({error}).") from error
 
 
