@@ -222,7 +222,7 @@ def test_a_head_of_fewer_bits_takes_fewer_bytes_a_row():
         (lambda: roofline(LLAMA, HARDWARE["l4"], 3, verified=3), "verifies 4 tokens or more"),
         (
             lambda: roofline(DraftArchitecture("d", 8, 8, 2, 1, 4, 50), HARDWARE["l4"], 3),
-            "how many layers",
+            "layers of its target are not given",
         ),
     ],
 )
@@ -260,3 +260,23 @@ def test_a_measured_length_far_from_what_the_full_one_implies_is_said(length, ex
     settings = ForecastSettings(2.9, 3, measured=((900, length),))
     sentences = acceptance_on(text, settings).assumed
     assert any("lies outside the" in sentence for sentence in sentences) == expected
+
+
+@pytest.mark.parametrize(
+    ("measured", "falls", "said"),
+    [
+        (((900, 2.85),), 0, False),
+        (((500, 2.80), (900, 2.85)), 0, True),
+        (((500, 2.85), (900, 2.80)), 1, True),
+        (((500, 2.85), (700, 2.83), (900, 2.80)), 2, True),
+    ],
+)
+def test_lengths_measured_at_several_sizes_say_what_they_mean(measured, falls, said):
+    coverage = 1 - 0.03 * (1 - np.arange(1, 1001) / 1000)
+    settings = ForecastSettings(2.9, 3, measured=measured)
+    acceptance = acceptance_on(ServedText("t", OTHER_SET, coverage, None, ()), settings)
+    words = " ".join(acceptance.assumed)
+    assert words.count("and not an effect of k") == falls
+    assert ("hold there; between them" in words) == said
+    for k, length in measured:
+        assert acceptance.model.middle[k - 1] == pytest.approx(length)
