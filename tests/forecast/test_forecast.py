@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from vocabtrim_core.coverage import CoverageCurve
@@ -23,7 +23,7 @@ from vocabtrim_core.forecast.paper import FULL_K, RESULTS
 from vocabtrim_core.forecast.paper_check import check_against_paper
 from vocabtrim_core.forecast.roofline import from_one_run, roofline
 from vocabtrim_core.forecast.settings import ForecastSettings
-from vocabtrim_core.forecast.throughput import forecast, implied_alpha
+from vocabtrim_core.forecast.throughput import forecast, implied_alpha, optimum_near
 from vocabtrim_core.tradeoff import TradeOff
 
 LLAMA = PRESETS["llama-3.1-8b"]
@@ -184,6 +184,29 @@ def test_equivalent_alpha_has_its_optimum_exactly_there(seed):
         alpha = implied_alpha(tradeoff, k)
         again = TradeOff(tradeoff.curve, tradeoff.architecture, alpha=alpha)
         assert again.optimum.k == k
+
+
+@given(st.lists(st.integers(0, 6), min_size=2, max_size=60), st.data())
+def test_equivalent_alpha_among_equally_frequent_tokens_keeps_what_it_says(values, data):
+    """By brute force over all alphas on a fine grid: which sizes an optimum can have."""
+    counts = np.array(values, np.int64)
+    assume(counts.any())
+    size = len(counts)
+    shape = DraftArchitecture("t", 8, 8, 2, 1, 4, size)
+    tradeoff = TradeOff(CoverageCurve.of(counts), shape)
+    k = data.draw(st.integers(1, size))
+    near, alpha = optimum_near(tradeoff, k), implied_alpha(tradeoff, k)
+    assert TradeOff(tradeoff.curve, shape, alpha=alpha).optimum.k == near
+    ordered = sorted(values, reverse=True)
+    ends = [n for n in range(1, size + 1) if n == size or ordered[n - 1] != ordered[n]]
+    ends = [n for n in ends if ordered[n - 1] > 0]
+    assert near in ends
+    assert abs(near - k) == min(abs(end - k) for end in ends)
+    reached = {
+        TradeOff(tradeoff.curve, shape, alpha=float(a)).optimum.k
+        for a in np.linspace(0.001, 0.999, 499)
+    }
+    assert reached <= {1, *ends}
 
 
 def test_roofline_is_bandwidth_at_batch_one_and_compute_at_large_batch():
