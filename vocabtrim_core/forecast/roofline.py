@@ -91,8 +91,9 @@ def roofline(
     if target is None:
         raise InputError(
             f"{architecture.name}: the layers of its target are not given, or of a kind that is "
-            "not counted, so the time of a verification is unknown; use the target's config.json "
-            "or measured runs."
+            "not counted, so the time of a verification is unknown; give the target's config.json "
+            "(--draft-config FILE, which then gives the draft's shapes too), or the times of two "
+            "measured cycles (--measured K=SECONDS)."
         )
     _check_memory(architecture, hardware, batch, context)
     bandwidth = hardware.expected_bandwidth
