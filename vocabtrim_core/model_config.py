@@ -7,7 +7,7 @@ Those classes come with the library; code that a config names (`auto_map`) is ne
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -285,7 +285,7 @@ class ModelConfig:
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def _silent() -> Generator[None]:
     """Keep transformers from warning."""
     from transformers.utils import logging
 
