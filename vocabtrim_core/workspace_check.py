@@ -64,7 +64,7 @@ class FileKind:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DamagedFile:
     """A damaged file.
 
     Attributes:
@@ -97,7 +97,7 @@ class WorkspaceCheck:
     """
 
     counts: dict[str, int]
-    damaged: tuple[Finding, ...]
+    damaged: tuple[DamagedFile, ...]
 
 
 def _mend_status(path: Path) -> None:
@@ -172,7 +172,7 @@ KINDS = (
     FileKind("token lists", "lists/*.txt", _text),
     FileKind("programs", "programs.json", _typed(dict[str, dict[str, str]])),
     FileKind("chosen trainer", "trainer.json", _typed(dict[str, str])),
-    FileKind("known trainer", "trainer-found.json", _typed(training_env.Trainer), cache=True),
+    FileKind("known trainer", "trainer-checked.json", _typed(training_env.Trainer), cache=True),
     FileKind("trials of trainings", "trials/*.json", _typed(list[TrialCost]), cache=True),
     FileKind("trials of answers", "trials/*/trial.json", _typed(dict[str, Any]), cache=True),
     FileKind("hashes of files", "fingerprints/*.json", _typed(FileScan), cache=True),
@@ -200,26 +200,26 @@ def check(progress: Callable[..., Any] = lambda *_: None) -> WorkspaceCheck:
                 continue  # removed meanwhile
             except records.DamagedError as error:
                 newer = isinstance(error, records.NewerError)
-                damaged.append(Finding(error.path, kind, error.reason, newer))
+                damaged.append(DamagedFile(error.path, kind, error.reason, newer))
             except (InputError, OSError, ValueError, sqlite3.Error, msgspec.MsgspecError) as error:
                 reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-                damaged.append(Finding(path, kind, reason, "newer version" in reason))
+                damaged.append(DamagedFile(path, kind, reason, "newer version" in reason))
             else:
                 counts[kind.name] = counts.get(kind.name, 0) + 1
     return WorkspaceCheck(counts, tuple(damaged))
 
 
-def repair(found: WorkspaceCheck) -> list[str]:
+def repair(checked: WorkspaceCheck) -> list[str]:
     """Mend what can be written anew, and move caches aside, which are made again.
 
     Args:
-        found: What `check` found.
+        checked: What `check` gave.
 
     Returns:
         A sentence for each file.
     """
     sentences = []
-    for finding in found.damaged:
+    for finding in checked.damaged:
         if finding.newer:
             continue
         if finding.kind.mend and not finding.path.is_dir():
@@ -234,11 +234,11 @@ def repair(found: WorkspaceCheck) -> list[str]:
     return sentences
 
 
-def quarantine(found: WorkspaceCheck) -> list[str]:
+def quarantine(checked: WorkspaceCheck) -> list[str]:
     """Move every damaged file out of the way; files of a newer version stay.
 
     Args:
-        found: What `check` found.
+        checked: What `check` gave.
 
     Returns:
         A sentence for each file.
@@ -246,7 +246,7 @@ def quarantine(found: WorkspaceCheck) -> list[str]:
     Raises:
         InputError: A file cannot be moved.
     """
-    return [f"Moved to {_move(finding.path)}" for finding in found.damaged if not finding.newer]
+    return [f"Moved to {_move(finding.path)}" for finding in checked.damaged if not finding.newer]
 
 
 def _move(path: Path) -> Path:

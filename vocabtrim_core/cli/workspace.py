@@ -9,7 +9,7 @@ from vocabtrim_core.cli.command import Command, Result, table
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
-    from vocabtrim_core.workspace_check import Finding
+    from vocabtrim_core.workspace_check import DamagedFile
 
 HELP = {
     "mend": "--repair writes it anew",
@@ -38,21 +38,21 @@ def _workspace(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core import workspace, workspace_check
 
     swept, actions = workspace_check.sweep(), list[str]()
-    found = workspace_check.check(progress)
+    checked = workspace_check.check(progress)
     if arguments.repair or arguments.quarantine:
         act = workspace_check.repair if arguments.repair else workspace_check.quarantine
-        actions = act(found)
-        found = workspace_check.check(progress)
+        actions = act(checked)
+        checked = workspace_check.check(progress)
     return {
         "workspace": str(workspace.home()),
-        "files": found.counts,
-        "damaged": [_shown(finding) for finding in found.damaged],
+        "files": checked.counts,
+        "damaged": [_shown(finding) for finding in checked.damaged],
         "actions": actions,
         "scratch_removed": swept,
     }
 
 
-def _shown(finding: Finding) -> Result:
+def _shown(finding: DamagedFile) -> Result:
     remedy = "cache" if finding.remedy == "move" and finding.kind.cache else finding.remedy
     return {
         "path": str(finding.path),

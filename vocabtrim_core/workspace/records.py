@@ -43,12 +43,12 @@ class NewerError(DamagedError):
 
     Args:
         path: The file.
-        found: Its format.
+        form: Its format.
         known: The newest format that this version reads.
     """
 
-    def __init__(self, path: Path, found: object, known: object) -> None:
-        reason = f"made by a newer version of this program: format {found}, this one reads {known}"
+    def __init__(self, path: Path, form: object, known: object) -> None:
+        reason = f"made by a newer version of this program: format {form}, this one reads {known}"
         super().__init__(path, reason)
         self.args = (f"{path} was {reason}; update the program to open it.",)
 
@@ -112,12 +112,12 @@ def read_value(path: Path, *, newest: str | int | None = None) -> Any:
     return value
 
 
-def check_format(path: Path, found: object, newest: str | int) -> None:
+def check_format(path: Path, form: object, newest: str | int) -> None:
     """Check that a file is not of a newer version.
 
     Args:
         path: The file.
-        found: Its format.
+        form: Its format.
         newest: The newest format that this version reads.
 
     Raises:
@@ -125,13 +125,13 @@ def check_format(path: Path, found: object, newest: str | int) -> None:
         DamagedError: It has no format of this kind.
     """
     kind, number = _split(newest)
-    found_kind, found_number = _split(found)
-    if (kind, number) == (found_kind, found_number):
+    given_kind, given_number = _split(form)
+    if (kind, number) == (given_kind, given_number):
         return
-    if found_kind == kind and found_number > number:
-        raise NewerError(path, found, newest)
-    if found_kind != kind or found_number < 1:
-        raise DamagedError(path, f"its format is {found!r}, not {newest!r}")
+    if given_kind == kind and given_number > number:
+        raise NewerError(path, form, newest)
+    if given_kind != kind or given_number < 1:
+        raise DamagedError(path, f"its format is {form!r}, not {newest!r}")
 
 
 def convert(value: Any, kind: type[T], path: Path) -> T:

@@ -50,8 +50,8 @@ def table(run: TrainingRun) -> None:
     alignment_file = run.folder / alignment.FILE
     if alignment_file.is_file():
         with suppress(DamagedError):
-            found = records.read(alignment_file, dict[str, Any])
-            st.markdown(plain(str(found.get("sentence", ""))) + f" {MEASURED}")
+            about = records.read(alignment_file, dict[str, Any])
+            st.markdown(plain(str(about.get("sentence", ""))) + f" {MEASURED}")
 
 
 def _row(draft: TrainedDraft, full: TrainedDraft | None) -> dict[str, object]:
