@@ -7,6 +7,7 @@ cannot change these headers. So requests with other names are refused, whatever 
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 import os
 import re
@@ -16,6 +17,8 @@ from contextlib import suppress
 from vocabtrim_core.errors import InputError
 
 VARIABLE = "VOCABTRIM_ALLOWED_HOSTS"
+TOKEN_VARIABLE = "VOCABTRIM_TOKEN"
+TOKEN = "token"  # in an address; the cookie has the port in its name, since ports share cookies
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*")
@@ -52,6 +55,37 @@ def _host_name(entry: str) -> str:
         f"{VARIABLE}: {entry!r} is not a host name or an IP address; give names such as "
         "gpu-box.example or 10.0.0.5, separated by commas, without scheme, port or wildcard."
     )
+
+
+def start_token() -> str:
+    """The token of $VOCABTRIM_TOKEN that a browser must have; "" where none is asked for.
+
+    Returns:
+        The token.
+
+    Raises:
+        InputError: It is too short, or has characters that an address cannot hold.
+    """
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if token and not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", token):
+        raise InputError(
+            f"{TOKEN_VARIABLE} must have 16 to 200 letters, digits, - or _; leave it out and start "
+            "with `app --token`, which makes one."
+        )
+    return token
+
+
+def has_token(token: str, given: Sequence[str]) -> bool:
+    """Whether the right token is among those that a request carries.
+
+    Args:
+        token: The right one.
+        given: What the request has as its token, in its address or its cookies.
+
+    Returns:
+        Whether one is right; the comparison takes the same time for any wrong one.
+    """
+    return any(hmac.compare_digest(token.encode(), text.encode()) for text in given)
 
 
 def refusal(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from vocabtrim_core import json_text, numpy_files
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace.files import write_atomic
 
 FORMAT = "vocabtrim-counts-1"
+MOST_COUNTED = 2**62  # tokens, so that sums stay within 64 bits
 EARLIER_VERSION = "as an earlier version of this program had it"
 SPAN_END_WORDS = {
     "stop": "through the stop token",
@@ -96,6 +97,26 @@ class Provenance:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Meta:
+    """What a counts file holds beside the counts."""
+
+    conversations: int
+    skipped: int
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class _Corpus:
+    """What is read of a corpus in a provenance."""
+
+    name: str
+    sha256: str
+    conversations: int = 0
+    skipped: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
+    notes: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenCounts:
     """Occurrences of each token id in a corpus.
@@ -118,6 +139,10 @@ class TokenCounts:
             raise InputError("Counts must be a non-empty flat array with one entry per token id.")
         if counts.min() < 0:
             raise InputError(f"Counts must not be negative, but id {counts.argmin()} has one.")
+        if counts.sum(dtype=np.float64) > MOST_COUNTED:
+            raise InputError(f"Counts must add up to at most {MOST_COUNTED:,.0f} tokens.")
+        if self.conversations < 0 or self.skipped < 0:
+            raise InputError("The numbers of conversations and skipped rows must not be negative.")
         counts.setflags(write=False)
         object.__setattr__(self, "counts", counts)
 
@@ -276,22 +301,19 @@ class TokenCounts:
         if not path.is_file():
             raise InputError(f"There is no counts file at {path}; make one with `count`.")
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                counts, meta = archive["counts"], json.loads(str(archive["meta"]))
+            arrays = numpy_files.load_npz(path)
+            counts, meta = arrays["counts"], json_text.loads(str(arrays["meta"]))
             if meta["format"] != FORMAT:
                 raise InputError(f"{path} has format {meta['format']}, but {FORMAT} is expected.")
             if counts.dtype.kind not in "iu":
                 raise InputError(f"{path} holds counts that are no whole numbers; count again.")
-            saved_provenance = meta["provenance"]
-            fields: dict[str, Any] = {
-                **saved_provenance,
-                "corpora": tuple(saved_provenance["corpora"]),
-            }
-            provenance = Provenance(**fields)
-            return cls(counts, meta["conversations"], meta["skipped"], provenance)
+            saved = json_text.as_type(meta, _Meta)
+            for corpus in saved.provenance.corpora:
+                json_text.as_type(corpus, _Corpus)
+            return cls(counts, saved.conversations, saved.skipped, saved.provenance)
         except InputError:
             raise
-        except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, TypeError, OSError) as error:
             raise InputError(
                 f"{path} is not a counts file written by `count` ({error})."
             ) from error

@@ -7,7 +7,6 @@ Those classes come with the library; code that a config names (`auto_map`) is ne
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -15,6 +14,7 @@ from logging import CRITICAL
 from pathlib import Path
 from typing import Any
 
+from vocabtrim_core import json_text
 from vocabtrim_core.errors import InputError
 
 CONFIG = "config.json"
@@ -303,7 +303,7 @@ def parse_config(content: bytes, where: str) -> ModelConfig:
         InputError: They are no JSON object.
     """
     try:
-        value = json.loads(content)
+        value = json_text.loads(content)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else error
         raise InputError(

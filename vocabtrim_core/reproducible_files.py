@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickle
 import zipfile
-import zlib
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vocabtrim_core import json_text, numpy_files
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.torch_files import open_torch, torch_errors
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 
@@ -62,37 +60,9 @@ def load_torch(path: Path) -> Any:
             return item.numpy()
         return {k: arrays(v) for k, v in item.items()} if isinstance(item, dict) else item
 
+    value = open_torch(path)
     with torch_errors(path):
-        return arrays(torch.load(path, map_location="cpu", weights_only=True))
-
-
-@contextmanager
-def torch_errors(path: Path) -> Generator[None]:
-    """Turn what torch.load raises for an unusable file into an InputError.
-
-    Args:
-        path: The file, for the message.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        InputError: The block raised an error of reading, unpickling or of the content's type.
-    """
-    try:
-        yield
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        EOFError,
-        pickle.UnpicklingError,
-    ) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} is not a torch file of plain tensors ({first}).") from error
+        return arrays(value)
 
 
 def save_npy(path: Path, array: np.ndarray) -> Path:
@@ -138,10 +108,10 @@ def load_arrays(path: Path) -> Any:
         InputError: It is neither.
     """
     try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            return loaded if isinstance(loaded, np.ndarray) else {**loaded}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if numpy_files.is_npz(path):
+            return numpy_files.load_npz(path)
+        return numpy_files.load_npy(path)
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a numpy file of plain arrays ({error}).") from error
 
 
@@ -172,7 +142,7 @@ def load_json(path: Path) -> dict[str, Any]:
         InputError: It cannot be read, or holds anything else.
     """
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = json_text.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not readable JSON ({error}).") from error
     if not isinstance(value, dict):

@@ -16,8 +16,9 @@ from pages.ui.fields import with_labels
 from pages.ui.format import code_span, plain, what_counts
 from pages.ui.session import session
 from pages.ui.widgets import persisted
+from vocabtrim_core import failures
 from vocabtrim_core.counts_store import StoredCounts
-from vocabtrim_core.errors import InputError
+from vocabtrim_core.errors import InputError, rust_panics
 from vocabtrim_core.extras import missing_package
 from vocabtrim_core.shipped.sets import sources_of
 
@@ -37,13 +38,14 @@ STYLE = """<style>
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Bad input, or a package that is missing, becomes one sentence on the page."""
+    """Whatever fails becomes one sentence on the page; a bug is kept for a report."""
     try:
-        yield
-    except (InputError, ModuleNotFoundError) as error:
-        sentence = str(error) if isinstance(error, InputError) else missing_package(error)
-        if sentence is None:
-            raise
+        with rust_panics():
+            yield
+    except InputError as error:
+        st.error(with_labels(str(error)), icon=":material/error:")
+    except Exception as error:  # Streamlit's own ways to end a run are none
+        sentence = missing_package(error) or failures.record(error, "a page of the app")
         st.error(with_labels(sentence), icon=":material/error:")
 
 

@@ -8,11 +8,12 @@ from collections.abc import Collection
 import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime import Runtime, exists, get_instance
 
-from vocabtrim_core.access import allowed_hosts, refusal
+from vocabtrim_core.access import TOKEN, allowed_hosts, has_token, refusal, start_token
 from vocabtrim_core.errors import InputError
 
 BAD_INPUT = 2
@@ -22,6 +23,10 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+HEALTH = "/_stcore/health"  # says "ok" and nothing else
+NO_TOKEN = (
+    "Refused: this app asks for a token; open it with the address that it printed when it started."
+)
 UNGUARDED = (
     "This way of starting the app leaves it open to every web page, so it shows nothing. Start it "
     "with `make app`, or with `streamlit run app.py` in its folder."
@@ -29,12 +34,12 @@ UNGUARDED = (
 
 
 class HostGuard:
-    """ASGI middleware: refuses foreign Host and Origin with 403, adds security headers."""
+    """ASGI middleware: refuses foreign Host and Origin and a missing token, adds headers."""
 
     in_front = False  # whether the server of this process has one
 
-    def __init__(self, app: ASGIApp, allowed: Collection[str]) -> None:
-        self.app, self.allowed = app, allowed
+    def __init__(self, app: ASGIApp, allowed: Collection[str], token: str = "") -> None:
+        self.app, self.allowed, self.token = app, allowed, token
         HostGuard.in_front = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,6 +56,10 @@ class HostGuard:
             return await send({"type": "websocket.close"})  # before it is accepted: 403
         if why:
             return await PlainTextResponse(f"{why}\n", 403, HEADERS)(scope, receive, send)
+        if self.token and (answer := self._without_token(HTTPConnection(scope))):
+            if websocket:
+                return await send({"type": "websocket.close"})
+            return await answer(scope, receive, send)
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -61,11 +70,23 @@ class HostGuard:
 
         await self.app(scope, receive, with_headers)
 
+    def _without_token(self, request: HTTPConnection) -> Response | None:
+        """The answer to a request without the token, or with it in its address; else None."""
+        cookie = f"vocabtrim-{request.url.port or 80}"
+        given = request.query_params.getlist(TOKEN)
+        if has_token(self.token, given) and request.scope["type"] == "http":
+            moved = RedirectResponse(request.url.remove_query_params(TOKEN), 303, HEADERS)
+            moved.set_cookie(cookie, self.token, httponly=True, samesite="strict")
+            return moved
+        if has_token(self.token, [request.cookies.get(cookie, "")]) or request.url.path == HEALTH:
+            return None
+        return PlainTextResponse(f"{NO_TOKEN}\n", 403, HEADERS)
+
 
 def guard() -> Middleware:
     """The guard for `st.App`; a setting that is wrong ends the start with one sentence."""
     try:
-        return Middleware(HostGuard, allowed=allowed_hosts())
+        return Middleware(HostGuard, allowed=allowed_hosts(), token=start_token())
     except InputError as error:
         print(error, file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None

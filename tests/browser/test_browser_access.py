@@ -59,3 +59,20 @@ def test_under_its_own_names_the_app_opens(page, app, name):
     page.goto(f"{own}/throughput")
     page.get_by_text("Nothing is measured yet").first.wait_for()
     assert page.evaluate(OPEN, own.replace("http", "ws")) == "opened"
+
+
+def test_with_a_token_only_the_browser_that_has_it_gets_in(context, tmp_path):
+    token = "a-token-of-sixteen-letters"
+    with serving(tmp_path, VOCABTRIM_TOKEN=token) as address:
+        page = context.new_page()
+        for wrong in (address, f"{address}/?token=another-of-sixteen-letters", f"{address}/train"):
+            answer = page.goto(wrong)
+            assert answer.status == 403
+            assert "asks for a token" in page.inner_text("body")
+            assert page.evaluate(OPEN, address.replace("http", "ws")) == "refused"
+        page.goto(f"{address}/throughput?token={token}")
+        page.get_by_text("Nothing is measured yet").first.wait_for()
+        assert "token" not in page.url
+        page.goto(f"{address}/train")  # the cookie is enough from now on
+        page.get_by_role("heading", name="Train").first.wait_for()
+        page.close()

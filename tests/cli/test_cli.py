@@ -142,8 +142,12 @@ def test_bugs_keep_their_traceback_for_debug(capsys):
     assert run(probe(bug), ["probe", "--json"]) == 1
     out, err = capsys.readouterr()
     assert json.loads(out)["error"] == err.strip()
-    assert "run again with --debug" in err
+    assert "this is a bug" in err
     assert "Traceback" not in err
+    assert run(COMMANDS, ["bug-report"]) == 0
+    report = capsys.readouterr().out
+    assert "KeyError: 'x'" in report
+    assert "doing: probe --json" in report
     assert run(probe(bug), ["probe", "--debug"]) == 1
     assert "Traceback" in capsys.readouterr().err
 

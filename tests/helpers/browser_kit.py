@@ -47,9 +47,9 @@ def patience() -> float:
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[str]:
+def serving(home: Path, **environment: str) -> Iterator[str]:
     """The running app's address; a stack trace in the server's log fails the test."""
-    with started(home, patience() / 1000) as address:
+    with started(home, patience() / 1000, **environment) as address:
         yield address
     log = (home / "server.log").read_text("utf-8", "replace")
     assert "most recent call last" not in log, log[-4000:]

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.browser import ROOT, free_port, serving
-from vocabtrim_core.access import LOOPBACK, allowed_hosts, refusal
+from vocabtrim_core.access import LOOPBACK, allowed_hosts, has_token, refusal, start_token
 from vocabtrim_core.errors import InputError
 
 guard = Lazy("pages.ui.guard")
@@ -390,3 +390,20 @@ def test_every_page_asks_for_the_guard_first():
         assert calls, page.name
         assert calls[0] == "require_router()", page.name
     assert "require_guard()" in Path(ROOT / "app.py").read_text("utf-8")
+
+
+@pytest.mark.parametrize("token", ["short", "with a blank in it!", "x" * 201, "a/b" * 10])
+def test_tokens_that_an_address_cannot_hold_are_refused(token, monkeypatch):
+    monkeypatch.setenv("VOCABTRIM_TOKEN", token)
+    with pytest.raises(InputError, match="16 to 200 letters"):
+        start_token()
+
+
+def test_a_token_is_right_or_wrong(monkeypatch):
+    monkeypatch.setenv("VOCABTRIM_TOKEN", "sixteen-letters-x")
+    token = start_token()
+    assert has_token(token, ["", "wrong", token])
+    for wrong in ("", token[:-1], token + "x", token.upper(), "\u00e9" * 17):
+        assert not has_token(token, [wrong])
+    monkeypatch.delenv("VOCABTRIM_TOKEN")
+    assert start_token() == ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from vocabtrim_core.cli import (
     app,
     bench,
+    bug_report,
     card,
     compare,
     context,
@@ -73,6 +74,7 @@ _COMMANDS: tuple[Command, ...] = (
     *probe.COMMANDS,
     *jobs.COMMANDS,
     *app.COMMANDS,
+    *bug_report.COMMANDS,
 )
 COMMANDS = (*_COMMANDS, *experiment.commands(_COMMANDS))
 

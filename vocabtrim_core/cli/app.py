@@ -6,11 +6,13 @@ import argparse
 import importlib.util
 import json
 import os
+import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocabtrim_core import programs
+from vocabtrim_core.access import TOKEN, TOKEN_VARIABLE, start_token
 from vocabtrim_core.cli.command import Command, Result
 from vocabtrim_core.errors import InputError
 
@@ -81,8 +83,19 @@ def _app(arguments: argparse.Namespace, progress: Progress) -> Result:
     if programs.as_job():
         raise InputError("The app is started from a shell only, never from a page.")
     argv = command_line(arguments.address, arguments.port)
+    if arguments.token:
+        os.environ[TOKEN_VARIABLE] = os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(24)
+    url = f"http://{arguments.address}:{arguments.port}/"
+    if token := start_token():
+        url += f"?{TOKEN}={token}"
+        print(f"Open {url} (the token is needed once in each browser)", file=sys.stderr)
     if arguments.json:  # printed before the server writes its own lines
-        place = {"address": arguments.address, "port": arguments.port, "script": str(app_file())}
+        place = {
+            "address": arguments.address,
+            "port": arguments.port,
+            "url": url,
+            "script": str(app_file()),
+        }
         print(json.dumps(place), file=sys.__stdout__, flush=True)
         os.dup2(2, 1)
     progress.clear()
@@ -102,6 +115,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         default=ADDRESS,
         help=f"address to listen on (default {ADDRESS}, this machine alone); there is no sign-in, "
         "so read who may reach the app before giving another",
+    )
+    parser.add_argument(
+        "--token",
+        action="store_true",
+        help="ask each browser for a token, which is printed with the address: for a machine that "
+        "has other users",
     )
     parser.add_argument("--port", type=_port, default=PORT, help=f"port (default {PORT})")
 

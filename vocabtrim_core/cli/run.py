@@ -6,6 +6,7 @@ import argparse
 import functools
 import json
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Container, Iterable
@@ -114,8 +115,10 @@ def run(commands: Iterable[Command], argv: list[str] | None = None) -> int:
         code, sentence = CANCELLED, str(error) or "Stopped; what was finished is kept."
     except MemoryError:
         code, sentence = BUG, "Out of memory; use fewer workers or a machine with more."
-    except Exception as error:
-        code, sentence = _unexpected(error, show="--debug" in argv or progress.folder is not None)
+    except SystemExit:  # of --help and --version
+        raise
+    except BaseException as error:  # the panic of a library in Rust is no Exception
+        code, sentence = _unexpected(error, argv)
     progress.clear()
     progress.enter("cancelled" if code == CANCELLED else "failed", sentence)
     if as_json:
@@ -133,8 +136,9 @@ def _turn(progress: Any) -> Any:
     return hold_job_resources(progress)
 
 
-def _unexpected(error: Exception, *, show: bool) -> tuple[int, str]:
-    """Name a full disk or a missing package as such; anything else is a bug."""
+def _unexpected(error: BaseException, argv: list[str]) -> tuple[int, str]:
+    """Name a full disk or a missing package as such; anything else is a bug, and kept."""
+    from vocabtrim_core import failures
     from vocabtrim_core.extras import missing_package
     from vocabtrim_core.workspace import disk
 
@@ -143,11 +147,9 @@ def _unexpected(error: Exception, *, show: bool) -> tuple[int, str]:
 
     if isinstance(error, OSError) and error.errno in disk.FULL:
         return BAD_INPUT, disk.full_disk(os.path.dirname(error.filename or "") or ".")  # noqa: PTH120
-    if show:
+    if "--debug" in argv or os.environ.get("VOCABTRIM_JOB"):  # a job keeps it in its log too
         traceback.print_exception(error)
-    where = "see the traceback above" if show else "run again with --debug for the traceback"
-    first = (str(error).splitlines() or [""])[0]
-    return BUG, f"Unexpected {type(error).__name__}: {first} ({where})."
+    return BUG, failures.record(error, shlex.join(argv))
 
 
 def encoded(result: Result) -> str:

@@ -6,13 +6,13 @@ folder of data files.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vocabtrim_core import json_text
 from vocabtrim_core.corpora.compression import peek
 from vocabtrim_core.corpora.dataset_cards import dataset_files
 from vocabtrim_core.corpora.file_names import HIDDEN, NO_DATA_FILE
@@ -112,7 +112,7 @@ def _split_order(folder: Path) -> dict[str, int]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_bytes())
+        value = json_text.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

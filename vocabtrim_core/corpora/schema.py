@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from vocabtrim_core import json_text
 from vocabtrim_core.corpora.batches import canonical_role
 from vocabtrim_core.corpora.skips import HALF_PAIR, NOT_JSON
 from vocabtrim_core.corpora.trees import CURRENT
@@ -274,7 +275,7 @@ def from_python(text: str) -> Any:
         try:
             as_json = json.dumps(read(text), ensure_ascii=False)
             as_json.encode()  # no half of a surrogate pair
-            return json.loads(as_json)
+            return json_text.loads(as_json)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
     return text
@@ -297,7 +298,7 @@ def unread_because(text: str) -> str:
         objects.
     """
     try:
-        is_json = isinstance(json.loads(text), list | dict)
+        is_json = isinstance(json_text.loads(text), list | dict)
     except (ValueError, RecursionError):
         is_json = False
     if is_json:

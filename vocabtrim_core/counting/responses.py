@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from vocabtrim_core import numpy_files
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace.files import write_atomic
 
@@ -132,17 +132,17 @@ class Responses:
             InputError: The file is anything else; the message names it.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return cls(
-                    arrays["ids"],
-                    arrays["offsets"],
-                    arrays["conversation"],
-                    arrays["domain"],
-                    tuple(str(d) for d in arrays["domains"]),
-                    int(arrays["vocab_size"]),
-                    bool(arrays["complete"]),
-                )
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            arrays = numpy_files.load_npz(path)
+            return cls(
+                arrays["ids"],
+                arrays["offsets"],
+                arrays["conversation"],
+                arrays["domain"],
+                tuple(str(d) for d in arrays["domains"]),
+                int(arrays["vocab_size"]),
+                bool(arrays["complete"]),
+            )
+        except (ValueError, KeyError, TypeError, OSError) as error:
             raise InputError(f"{path} does not hold counted responses ({error}).") from error
 
 

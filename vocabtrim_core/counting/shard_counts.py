@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from vocabtrim_core import workspace
+from vocabtrim_core import numpy_files, workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.shipped.sets import shipped_sets
 from vocabtrim_core.workspace.files import write_atomic
@@ -193,11 +192,11 @@ class ShardCounts:
             InputError: The file is anything else; the message names it.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                counts = arrays["counts"].astype(np.int64)
-                pieces = cls(arrays["bounds"], arrays["ids"], counts, arrays["conversations"])
-                return pieces, arrays["meta"].tobytes()
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            arrays = numpy_files.load_npz(path)
+            counts = arrays["counts"].astype(np.int64)
+            pieces = cls(arrays["bounds"], arrays["ids"], counts, arrays["conversations"])
+            return pieces, arrays["meta"].tobytes()
+        except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{path} does not hold counts by piece ({error}).") from error
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from vocabtrim_core import workspace
+from vocabtrim_core import numpy_files, workspace
 from vocabtrim_core.corpora import SkipReport
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.drafts.tokenized_dataset import Sequences
@@ -174,12 +174,12 @@ def load_sequences(path: Path) -> Sequences:
     Returns:
         The conversations, with an empty report.
     """
-    with np.load(path, allow_pickle=False) as arrays:
-        return Sequences(
-            arrays["ids"],
-            arrays["counted"],
-            arrays["offsets"],
-            arrays["held_out"],
-            int(arrays["left_out"]),
-            SkipReport(),
-        )
+    arrays = numpy_files.load_npz(path)
+    return Sequences(
+        arrays["ids"],
+        arrays["counted"],
+        arrays["offsets"],
+        arrays["held_out"],
+        int(arrays["left_out"]),
+        SkipReport(),
+    )

@@ -21,6 +21,7 @@ from typing import Any
 
 import psutil
 
+from vocabtrim_core import json_text
 from vocabtrim_core.drafts import metrics as metrics_
 from vocabtrim_core.drafts.aux_layers import same_draft
 from vocabtrim_core.drafts.child_output import lines_of
@@ -132,7 +133,7 @@ class SpecForgeRun:
         content = self.target.draft_config(self.k)
         if not config.is_file():
             save_json(config, content)
-        elif not same_draft(json.loads(config.read_text("utf-8")), content, str(config)):
+        elif not same_draft(json_text.loads(config.read_text("utf-8")), content, str(config)):
             raise InputError(
                 f"{config} differs from what this target and k give; a run keeps its draft, so "
                 "start another one with --name."
@@ -271,7 +272,7 @@ def plan_check(
         InputError: SpecForge refuses the run file; the message holds its reason.
     """
     output = run_tool(trainer, folder, settings, *deployment.command(), "--plan")
-    return json.loads(output[output.index("{") :])
+    return json_text.loads(output[output.index("{") :])
 
 
 def checkpoint_bytes(target: Target, k: int) -> int:
@@ -309,7 +310,7 @@ def _note(pid: int, path: Path) -> None:
 def _kill_leftover(path: Path) -> None:
     """Kill a trainer of this folder that outlived its parent, before a new one writes beside it."""
     with suppress(FileNotFoundError, ValueError, psutil.Error):
-        record = json.loads(path.read_text("utf-8"))
+        record = json_text.loads(path.read_text("utf-8"))
         leftover = psutil.Process(record["pid"])
         if abs(leftover.create_time() - record["began"]) < 2:
             for process in [*leftover.children(recursive=True), leftover]:

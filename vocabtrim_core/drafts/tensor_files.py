@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from vocabtrim_core import json_text
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.reproducible_files import torch_errors
+from vocabtrim_core.torch_files import open_torch, torch_errors
 
 BLOCK = 2**24  # bytes moved at a time
 FLOATS = ("F64", "F32", "F16", "BF16")  # a head of these is not quantised
@@ -54,7 +55,9 @@ class StoredTensor:
 
     @property
     def rows(self) -> np.ndarray:
-        """The rows as bytes: uint8[shape[0], bytes of a row], mapped."""
+        """The rows as bytes: uint8[shape[0], bytes of a row], mapped; InputError for a scalar."""
+        if not self.shape:
+            raise InputError(f"{self.name} is a single number, not rows; the file is damaged.")
         return self.data.reshape(self.shape[0], -1)
 
     def integers(self) -> np.ndarray:
@@ -107,7 +110,7 @@ def _read_safetensors(path: Path) -> dict[str, StoredTensor]:
             names = list(opened.offset_keys())
         with path.open("rb") as file:
             start = 8 + int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(start - 8))
+            header = json_text.loads(file.read(start - 8))
         mapped = np.memmap(path, np.uint8, "r")
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(f"{path} is not an intact safetensors file ({error}).") from error
@@ -123,8 +126,8 @@ def _read_safetensors(path: Path) -> dict[str, StoredTensor]:
 def _read_torch(path: Path) -> dict[str, StoredTensor]:
     import torch
 
+    state = open_torch(path)
     with torch_errors(path):
-        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
         if not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
             raise TypeError("not a dict of tensors")
     tensors = {}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
 from typing import Any
 
 import vocabtrim_core
+from vocabtrim_core import json_text
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports.exporter import ExportContext, Exporter
@@ -109,12 +110,11 @@ class Manifest:
         if value.pop("format", None) != FORMAT:
             raise InputError(f"{path} is not of format {FORMAT}; export the vocabulary again.")
         try:
-            value["files"] = tuple(ExportedFile(**entry) for entry in value["files"])
-            value["formats"], value["notes"] = tuple(value["formats"]), tuple(value["notes"])
-            return cls(**value)
-        except (KeyError, TypeError) as error:
-            names = ", ".join(entry.name for entry in fields(cls))
-            raise InputError(f"{path} must have exactly the fields {names} ({error}).") from error
+            return json_text.as_type(value, cls)
+        except ValueError as error:
+            raise InputError(
+                f"{path} is not as it was written ({error}); export the vocabulary again."
+            ) from error
 
 
 def describe(

@@ -15,19 +15,19 @@ Pickles of anything but plain tensors and numbers are refused: loading them coul
 
 from __future__ import annotations
 
-import json
-import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vocabtrim_core import json_text
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings import mtp_lists
 from vocabtrim_core.mappings.raw import RawMapping, integers, mask, plain
 from vocabtrim_core.mappings.tokenizer_identity import identity_beside, identity_in
+from vocabtrim_core.torch_files import open_torch
 
 NAMES = (
     "vocab_mapping.pt",
@@ -123,7 +123,7 @@ def _checkpoint(path: Path) -> RawMapping:
     checkpoint = open_checkpoint(path)
     tensors, size = checkpoint.tensors, checkpoint.size("vocab_size")
     head = tensors.get("lm_head.weight") if "fc.weight" in tensors else None
-    if head is not None and "d2t" not in tensors and head.shape[0] == size:
+    if head is not None and "d2t" not in tensors and _rows(path, head.shape) == size:
         ids = np.arange(size)  # a draft of all V tokens
         return RawMapping(
             path.name, "draft checkpoint", ids, label="every engine", vocab_size=size, resolved=True
@@ -161,34 +161,22 @@ def _from_tensors(path: Path, tensors: Mapping[str, Any]) -> RawMapping:
         "d2t",
         by_name["t2d"].mask() if "t2d" in by_name else None,
         any_order="t2d" not in by_name,
-        head_rows=heads[0].shape[0] if heads else None,
+        head_rows=_rows(path, heads[0].shape) if heads else None,
     )
 
 
+def _rows(path: Path, shape: Sequence[int]) -> int:
+    """The rows of an LM head of this shape."""
+    if len(shape) != 2:
+        raise InputError(f"{path}: lm_head.weight has the shape {list(shape)}, not [k, H].")
+    return int(shape[0])
+
+
 def _torch(path: Path) -> RawMapping:
-    value = _load_torch(path)
+    value = open_torch(path)
     if isinstance(value, dict):
         return _from_dict(path, value)
     return plain(path, value, "token map (.pt)")
-
-
-def _load_torch(path: Path) -> Any:
-    import torch
-
-    errors = (OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError)
-    try:
-        try:
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # files of the older layout cannot be mapped
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path} holds pickled objects other than plain tensors and numbers; it is not opened, "
-            "because that could run code."
-        ) from error
-    except errors as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} is not a readable torch file ({first}).") from error
 
 
 def _from_dict(path: Path, value: dict[Any, Any]) -> RawMapping:
@@ -215,7 +203,7 @@ def _from_dict(path: Path, value: dict[Any, Any]) -> RawMapping:
             "d2t",
             mask(path, named["t2d"]) if "t2d" in named else None,
             any_order="t2d" not in named,
-            head_rows=head.shape[0] if isinstance(head, torch.Tensor) else None,
+            head_rows=_rows(path, head.shape) if isinstance(head, torch.Tensor) else None,
         )
     if value and all(isinstance(name, int) for name in value):
         raise InputError(
@@ -258,7 +246,7 @@ def _npz(path: Path) -> RawMapping:
 
 def _json(path: Path) -> RawMapping:
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = json_text.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not readable JSON ({error}).") from error
     size = value.get("vocab_size") if isinstance(value, dict) else None

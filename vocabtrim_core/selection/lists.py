@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vocabtrim_core import json_text
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def listed_ids(path: str | Path, tokenizer: Tokenizer | None, vocab_size: int) -
     path = Path(path)
     try:
         text = path.read_text("utf-8")
-        items = json.loads(text) if path.suffix == ".json" else text.splitlines()
+        items = json_text.loads(text) if path.suffix == ".json" else text.splitlines()
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a readable list of tokens ({error}).") from error
     if isinstance(items, dict):

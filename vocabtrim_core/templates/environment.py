@@ -29,6 +29,8 @@ def environment() -> ImmutableSandboxedEnvironment:
     from jinja2.parser import Parser
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+    from vocabtrim_core.templates import limits
+
     class GenerationTag(Extension):
         """The {% generation %} block."""
 
@@ -45,11 +47,27 @@ def environment() -> ImmutableSandboxedEnvironment:
             return [nodes.Scope([opening, *body, closing], lineno=line)]
 
     class Sandbox(ImmutableSandboxedEnvironment):
-        """The sandbox with a faster `message.role`, where jinja catches an exception each time."""
+        """The sandbox with limits, and a fast `message.role`: jinja would catch an exception."""
+
+        intercepted_binops = frozenset({"+", "*", "**", "%"})
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            texts = operator == "+" and type(left) is str and type(right) is str
+            if texts and len(left) + len(right) <= limits.MOST_TEXT:  # nearly always
+                return left + right
+            limits.check_operation(operator, left, right)
+            return super().call_binop(context, operator, left, right)
+
+        def call(self, context: Any, obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
+            if type(getattr(obj, "__self__", None)) is str:
+                limits.check_method(obj, arguments, keywords)
+            return super().call(context, obj, *arguments, **keywords)
 
         def getattr(self, obj: Any, attribute: str) -> Any:
             if type(obj) is dict and attribute in obj and not hasattr(dict, attribute):
                 return obj[attribute]
+            if attribute in ("format", "format_map") and isinstance(obj, str):
+                limits.check_format(obj)
             return super().getattr(obj, attribute)
 
     def raise_exception(message: str) -> None:
@@ -74,6 +92,7 @@ def environment() -> ImmutableSandboxedEnvironment:
         trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, loopcontrols]
     )
     sandbox.filters["tojson"] = to_json
+    limits.limit(sandbox)
     functions: dict[str, Any] = {
         "raise_exception": raise_exception,
         "strftime_now": lambda form: datetime.now().strftime(form),

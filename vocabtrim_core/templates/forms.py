@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from vocabtrim_core import json_text
 from vocabtrim_core.errors import InputError
 
 REASONING = ("reasoning_content", "thinking", "reasoning")  # transformers' order of preference
@@ -170,7 +171,7 @@ def read_message(message: Mapping[str, Any], n: int, parts: bool) -> dict[str, A
         plain = {"thinking": thought, **plain, "reasoning_content": thought}
     calls = plain.pop("tool_calls", None)
     with suppress(ValueError):
-        calls = json.loads(calls) if isinstance(calls, str) else calls
+        calls = json_text.loads(calls) if isinstance(calls, str) else calls
     if calls:  # templates test for the key
         if not (isinstance(calls, list) and all(isinstance(call, dict) for call in calls)):
             raise InputError(f"The tool_calls of message {n} are no list of objects; mend the row.")
@@ -221,7 +222,7 @@ def _form(message: dict[str, Any], blank: str, to_object: bool, to_string: bool)
         arguments = function.get("arguments")
         if to_object and isinstance(arguments, str):
             with suppress(ValueError):  # free text stays as it is
-                arguments = json.loads(arguments)
+                arguments = json_text.loads(arguments)
         elif to_string and isinstance(arguments, dict):
             arguments = json.dumps(arguments, ensure_ascii=False)
         if arguments is not function.get("arguments"):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _MARK = re.compile(f"{OPEN}(?:(\\d+)(?::(\\d+))?|([<>])){CLOSE}")
 _BEGIN, _END, _MARKS = "_message_begins", "_loop_ends", "_marks"
+_WORK = "_work"
 
 
 class MessagePart(NamedTuple):
@@ -42,7 +43,7 @@ class MessagePart(NamedTuple):
 
 @functools.lru_cache(maxsize=32)
 def instrumented(jinja: str) -> Template:
-    """The template with marks in its loops.
+    """The template with marks in its loops, and with the limits.
 
     Args:
         jinja: Source of the template.
@@ -55,17 +56,26 @@ def instrumented(jinja: str) -> Template:
     """
     from jinja2 import nodes, pass_context
 
+    from vocabtrim_core.templates.limits import limited
+
     # As filters, which the sandbox calls without looking at them each time.
-    filters: dict[str, Callable[..., str]] = {_BEGIN: _message_begins, _END: _loop_ends}
+    filters: dict[str, Callable[..., str]] = {
+        _BEGIN: _message_begins,
+        _END: _loop_ends,
+        _WORK: _count_work,
+    }
     for name, mark in filters.items():
         environment().filters[name] = pass_context(mark)
     tree = environment().parse(jinja)
+    counted: set[nodes.Node] = set()
     for number, loop in enumerate(list(tree.find_all(nodes.For))):
         if isinstance(loop.target, nodes.Name):
+            counted.add(loop)
             item = _item(loop, loop.target.name)
             loop.body.insert(0, _mark(_BEGIN, item, nodes.Const(number)))
     for number, loop in enumerate(list(tree.find_all(nodes.For))):
         _insert_after(tree, loop, _mark(_END, nodes.Const(number)))
+    limited(tree, counted, lambda: _mark(_WORK, nodes.Const("")))
     return environment().from_string(tree)
 
 
@@ -87,12 +97,16 @@ class _Marks:
     """The marks of one rendering, at the beginning of a loop's body and after the loop."""
 
     def __init__(self, chat: Sequence[Mapping[str, Any]]) -> None:
+        from vocabtrim_core.templates.limits import Work
+
         self._chat = chat
         self._number = {id(message): i for i, message in enumerate(chat)}
         self._running: set[int] = set()
         self._copied: dict[int, int] = {}  # loop -> index after the last message found in it
+        self.work = Work()
 
     def begin(self, loop: int, item: Any) -> str:
+        self.work.add()
         message = self._number.get(id(item))
         if message is None and isinstance(item, dict) and "role" in item:
             first = self._copied.get(loop, 0)
@@ -118,6 +132,10 @@ def _message_begins(context: Context, item: Any, loop: int) -> str:
 
 def _loop_ends(context: Context, loop: int) -> str:
     return context[_MARKS].end(loop)
+
+
+def _count_work(context: Context, nothing: str) -> str:
+    return nothing + context[_MARKS].work.add()
 
 
 def _same(copy: Mapping[str, Any], message: Mapping[str, Any]) -> bool:

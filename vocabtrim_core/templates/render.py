@@ -166,8 +166,10 @@ class Renderer:
             return InputError(
                 f"{self.name} is not valid jinja: {error.message} (line {error.lineno})."
             )
+        from vocabtrim_core.templates.limits import LimitError
+
         place = "this conversation"
-        for n in range(1, len(chat) + 1):
+        for n in range(1, 0 if isinstance(error, LimitError) else len(chat) + 1):
             try:
                 self._text(chat[:n], tools, False)
             except Exception as first:

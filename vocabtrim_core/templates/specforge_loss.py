@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vocabtrim_core import json_text
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.format import conversation
 from vocabtrim_core.templates.forms import REASONING, reasoning_of
@@ -205,7 +205,7 @@ def _calls(message: dict[str, Any]) -> dict[str, Any]:
         if isinstance(arguments, str):
             text, arguments = arguments, {}
             with suppress(ValueError):
-                arguments = json.loads(text)
+                arguments = json_text.loads(text)
         reduced.append(
             {
                 "id": call.get("id", ""),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
+from vocabtrim_core import json_text
 from vocabtrim_core.errors import InputError
 
 UNKNOWN_LICENCE = "unknown: see the model's page"
@@ -56,7 +56,7 @@ def read_object(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        value = json.loads(read_text(path))
+        value = json_text.loads(read_text(path))
     except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}); mend or remove the file.") from error
     if not isinstance(value, dict):
@@ -148,8 +148,17 @@ def special_tokens(folder: Path, about: dict[str, Any]) -> dict[str, str]:
         Role (`bos_token`, …, see ROLES_OF_TOKENS) -> text of the token.
 
     Raises:
-        InputError: The file cannot be read, or is no JSON object.
+        InputError: The file cannot be read, is no JSON object, or a token is no text.
     """
     merged = {**about, **read_object(folder / "special_tokens_map.json")}
     by_role = {role: merged[role] for role in ROLES_OF_TOKENS if merged.get(role)}
-    return {role: t["content"] if isinstance(t, dict) else t for role, t in by_role.items()}
+    texts: dict[str, str] = {}
+    for role, value in by_role.items():
+        text = value.get("content") if isinstance(value, dict) else value
+        if not isinstance(text, str):
+            raise InputError(
+                f"{folder}: {role} in special_tokens_map.json or tokenizer_config.json must be "
+                f"text or an object with `content`, not {value!r:.60}; mend the file."
+            )
+        texts[role] = text
+    return texts

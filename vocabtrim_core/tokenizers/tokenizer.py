@@ -7,14 +7,14 @@ because that is the number of rows of its LM head and of every exported mapping.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.errors import InputError
+from vocabtrim_core import json_text
+from vocabtrim_core.errors import InputError, rust_panics
 from vocabtrim_core.model_config import CONFIG
 from vocabtrim_core.tokenizers import files as files
 from vocabtrim_core.tokenizers import text as token_text
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["PRESETS", "Preset", "Tokenizer", "load_tokenizer"]
 
 PACKED = "zstd"  # compression of a tokenizer.json in memory
+TRIAL = "Caf\u00e9 42!\n\t\u4e2d\u6587 \U0001f600"  # a tokenizer that fails on this is not usable
+NEW_LINE = "\n"
 HUB_FILES = [
     "tokenizer.json",
     "tokenizer_config.json",
@@ -318,6 +320,14 @@ def _backend(text: str, source: str) -> tokenizers.Tokenizer:
     backend.no_truncation()
     backend.no_padding()
     backend.post_processor = None  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        with rust_panics():
+            backend.encode(TRIAL, add_special_tokens=False)
+    except Exception as error:  # what Rust raises is a bare Exception
+        raise InputError(
+            f"{source} holds no tokenizer that can be used: `tokenizers` fails on ordinary text "
+            f"({str(error).partition(NEW_LINE)[0]}); give the model's tokenizer.json."
+        ) from error
     return backend
 
 
@@ -325,11 +335,12 @@ def _parse(text: str, source: str) -> tokenizers.Tokenizer:
     import tokenizers
 
     try:
-        return tokenizers.Tokenizer.from_str(text)
+        with rust_panics():
+            return tokenizers.Tokenizer.from_str(text)
     except Exception as error:  # the Rust parser raises a bare Exception
         reason = f"`tokenizers` {tokenizers.__version__} cannot read it ({error})"
         try:
-            content = json.loads(text)
+            content = json_text.loads(text)
         except ValueError as broken:
             reason = f"it is not JSON ({broken})"
         else:

@@ -105,7 +105,7 @@ class RequestedSize:
             return _of_config(beside, backend, source)
         if preset is not None:
             return VocabSize(preset, PRESET)
-        return _assumed(backend)
+        return _assumed(backend, source)
 
 
 def smallest_vocab_size(backend: tokenizers.Tokenizer) -> int:
@@ -175,8 +175,13 @@ def _of_config(path: Path, backend: tokenizers.Tokenizer, source: str) -> VocabS
     return VocabSize(size, CONFIG_JSON, tuple(warnings))
 
 
-def _assumed(backend: tokenizers.Tokenizer) -> VocabSize:
+def _assumed(backend: tokenizers.Tokenizer, source: str) -> VocabSize:
     size = max(backend.get_vocab_size(with_added_tokens=True), smallest_vocab_size(backend))
+    if size > LARGEST:
+        raise InputError(
+            f"{source}: tokenizer.json has ids up to {size - 1:,}, and {LARGEST:,} tokens are the "
+            "most that can be counted; check the file."
+        )
     known_sizes = known_vocab_sizes(backend)
     models = (
         f"models known with this tokenizer have {_listed(known_sizes)}"

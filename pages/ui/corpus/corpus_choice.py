@@ -11,6 +11,7 @@ from pages.ui.caching import cached
 from pages.ui.corpus import column_mapping
 from pages.ui.format import code_span
 from pages.ui.session import session
+from pages.ui.uploads import require_readable
 from pages.ui.widgets import choose_source, lines_of, persisted
 from vocabtrim_core.corpora import (
     SHAPES,
@@ -168,6 +169,7 @@ def _upload() -> list[str]:
             args=(key,),
             help="Delete this upload; what was counted of it stays.",
         )
+    require_readable("corpus", uploads[key].path)
     return [str(uploads[key].path)]
 
 

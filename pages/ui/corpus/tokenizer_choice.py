@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import streamlit as st
 
@@ -11,6 +13,7 @@ from pages.ui.fields import with_labels
 from pages.ui.format import counted, plain
 from pages.ui.frame import plain_errors
 from pages.ui.session import session
+from pages.ui.uploads import require_readable
 from pages.ui.widgets import choose_source, persisted, set_values, value_of
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import LARGEST
@@ -111,14 +114,20 @@ def _upload() -> tuple[str, None]:
         max_upload_size=50,
     )
     if not files:
-        return session.tok_uploaded, None
+        return _readable(session.tok_uploaded), None
     known = {file.name: file.getvalue() for file in files if file.name in UPLOADS}
     if "tokenizer.json" not in known:
         raise InputError(
             f"The upload has no tokenizer.json; choose files named {', '.join(UPLOADS)}."
         )
     session.tok_uploaded = str(write_together("tokenizers", "upload-", known))
-    return session.tok_uploaded, None
+    return _readable(session.tok_uploaded), None
+
+
+def _readable(folder: str) -> str:
+    if folder:
+        require_readable("tokenizer", Path(folder))
+    return folder
 
 
 def _about(tokenizer: Tokenizer) -> None:

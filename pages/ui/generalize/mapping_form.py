@@ -9,6 +9,7 @@ import streamlit as st
 from pages.ui.caching import cached
 from pages.ui.frame import plain_errors
 from pages.ui.session import session
+from pages.ui.uploads import require_readable
 from pages.ui.warmup import freeze
 from pages.ui.widgets import choose_source, persisted
 from vocabtrim_core.counts_store import StoredCounts
@@ -70,7 +71,10 @@ def _upload() -> Path | None:
     if files:
         with plain_errors():
             session.mapping_upload = str(store([(file.name, file.getvalue()) for file in files]))
-    return Path(session.mapping_upload) if session.mapping_upload else None
+    if not session.mapping_upload:
+        return None
+    require_readable("mapping", path := Path(session.mapping_upload))
+    return path
 
 
 def store(files: list[tuple[str, bytes]]) -> Path:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from vocabtrim_core import json_text
 from vocabtrim_core.corpora.batches import Block, Shard
 from vocabtrim_core.corpora.compression import CHUNK, Stream, not_utf8, open_stream, peek
 from vocabtrim_core.corpora.decoders.rows import batch_from_rows, row_or_reason
@@ -60,7 +61,7 @@ def begins(path: Path) -> str:
             head += piece
         first = head.partition(b"\n")[0]
     try:
-        json.loads(first)
+        json_text.loads(first)
     except (ValueError, RecursionError):
         return "objects"  # indented, say
     return "lines"

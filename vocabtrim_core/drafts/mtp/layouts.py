@@ -192,6 +192,8 @@ def _block_rows(name: str, suffix: str, rows: int, blocks: int) -> int:
 def _compressed(name: str, own: Mapping[str, StoredTensor], width: int) -> HeadMatrix:
     """compressed-tensors: packed along the width; zero points are packed along the rows."""
     packed = own["weight_packed"]
+    if len(packed.shape) != 2:
+        raise InputError(f"{name}.weight_packed has shape {list(packed.shape)}, not rows of bytes.")
     rows = packed.shape[0]
     per_byte = packed.shape[1] * (4 if packed.dtype in INT32 else 1)
     bits = per_byte * 8 // width

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vocabtrim_core import json_text
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports.exporter import ExportContext, Exporter
 from vocabtrim_core.id_ranges import from_ranges, to_ranges
@@ -26,7 +27,7 @@ def read(folder: Path, k: int) -> np.ndarray:
     """Implements `Exporter.read`: the ids of the ranges, which must ascend and not overlap."""
     path = folder / NAME
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = json_text.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not readable JSON ({error}).") from error
     return np.array(from_ranges(value, str(path)), np.int64)

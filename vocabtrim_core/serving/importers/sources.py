@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vocabtrim_core import json_text
 from vocabtrim_core.corpora.uploads import UPLOAD_CAP
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.wording import format_bytes
@@ -128,7 +128,7 @@ def _records(
 
 def _parse(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json_text.loads(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
