@@ -64,10 +64,9 @@ AGGREGATED = (
     "fewer so that each has two conversations at least; by domain label within each group. "
     "Intervals, held-out coverage and stability take groups for conversations, which makes them "
     "a little wider and the share of unseen tokens a little lower.",
-    "ceilings: the acceptance length of a perfect draft for depths 1 to 16, at 400 sizes on a log "
-    "scale, between which it is interpolated within 1 %: of each set held out from itself, and of "
-    "each set under the order of the three sets that choose. Other orders get the bound from "
-    "coverage.",
+    "ceilings: the acceptance length of a perfect draft for depths 1 to 16, at up to 800 sizes, "
+    "between which it is interpolated within 1 %: of each set held out from itself, and of each "
+    "set under the order of the three sets that choose. Other orders get the bound from coverage.",
     "Not kept: the order of tokens within a conversation, so examples in context and reuse of "
     "context are not known.",
 )
@@ -133,7 +132,6 @@ def files_of(one: Counted) -> dict[str, bytes]:
 def ceilings(sets: list[Counted]) -> Iterator[tuple[str, np.ndarray]]:
     """The ceilings of sets of one tokenizer."""
     for served in sets:
-        ks = sizes_of(served.counts.vocab_size)
         for order in sets:
             if order is served:
                 perfect = held_out_ceiling(served.responses, by_count)
@@ -142,9 +140,11 @@ def ceilings(sets: list[Counted]) -> Iterator[tuple[str, np.ndarray]]:
                 perfect = ceiling(served.responses.batches(), ranks)
             else:
                 continue
-            lengths = perfect.tokens / perfect.cycles[:, ks - 1]
+            lengths = perfect.tokens / perfect.cycles
+            ks = sizes_of(lengths)
             name = f"{order.counts.key}.{served.counts.key}"
-            yield name, pack_lengths(lengths)
+            yield name, pack_lengths(lengths[:, ks - 1])
+            yield f"{name}.ks", ks.astype(np.uint32)
             yield f"{name}.of", np.array([perfect.tokens, perfect.responses])
 
 

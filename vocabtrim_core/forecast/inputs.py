@@ -168,7 +168,7 @@ def served_text(
             perfect = shipped_ceiling(curve, served, held_out=own_order)
         notes.append(
             f"The ceiling is that of {served.name} as it comes with the program, interpolated "
-            "between 400 sizes."
+            "between the sizes that are stored."
             if perfect
             else f"The responses of {served.name} are not at hand, so the ceiling is the one that "
             "holds for any order of its tokens; count it on this machine for a sharper one."

@@ -17,7 +17,7 @@ import zstandard
 from vocabtrim_core.errors import InputError
 
 LEVEL = 22  # the strongest
-POINTS = 400  # sizes of a ceiling, at the most
+POINTS = 800  # sizes of a ceiling, at the most
 STEPS = 65_535  # parts into which the acceptance lengths 1..K + 1 are divided
 
 
@@ -102,16 +102,22 @@ def unpack_entries(
     return column, row, counts
 
 
-def sizes_of(vocab_size: int) -> np.ndarray:
-    """The sizes at which ceilings are stored, evenly spaced on a log scale.
+def sizes_of(lengths: np.ndarray) -> np.ndarray:
+    """Choose the sizes at which a ceiling is stored: dense where it is steep, or k is small.
 
     Args:
-        vocab_size: V.
+        lengths: float64[depths, V], acceptance length at every size.
 
     Returns:
-        int64[points], from 1 to V.
+        int64[points], POINTS or fewer, from 1 to V.
     """
-    return np.unique(np.rint(np.geomspace(1, vocab_size, POINTS)).astype(np.int64))
+    last = lengths.shape[1]
+    every = np.log(np.arange(1, last + 1))
+    rise = np.diff(lengths[-1], prepend=lengths[-1, 0])
+    way = every / every[-1] + np.cumsum(rise) / rise.sum()
+    places = np.searchsorted(way, np.linspace(way[0], way[-1], POINTS // 2)) + 1
+    jumps = np.argsort(-rise, kind="stable")[: POINTS // 4]  # both sides of each
+    return np.unique(np.clip([*places, *jumps, *(jumps + 1), 1, last], 1, last))
 
 
 def pack_lengths(lengths: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vocabtrim_core.counts import Provenance, TokenCounts
-from vocabtrim_core.shipped.archive import sizes_of, unpack, unpack_entries, unpack_lengths
+from vocabtrim_core.shipped.archive import unpack, unpack_entries, unpack_lengths
 
 FOLDER = Path(__file__).parent / "data"
 MANIFEST = FOLDER / "manifest.json"
@@ -201,7 +201,7 @@ def ceiling_points(order: str, served: str) -> CeilingPoints | None:
     if name not in arrays:
         return None
     tokens, responses = arrays[f"{name}.of"].tolist()
-    ks = sizes_of(shipped_sets()[served].vocab_size)
+    ks = arrays[f"{name}.ks"].astype(np.int64)
     return CeilingPoints(ks, unpack_lengths(arrays[name]), tokens, responses)
 
 
