@@ -1,13 +1,14 @@
 """The experiment as a user runs it: from nothing to drafts that were measured, with its raw rows.
 
-    python -m benchmarks.experiment [--home DIR] [--name NAME] [--also ENGINE [--program NAME]]
-                                    [OPTIONS OF `experiment`]
+    python -m benchmarks.experiment [--home DIR] [--name NAME] [--trial]
+                                    [--also ENGINE [--program NAME]] [OPTIONS OF `experiment`]
     python -m benchmarks.experiment --against-forecast
 
 In an empty workspace, unless --home names one, where a stopped experiment goes on. Writes
 benchmarks/results/experiment_<NAME>.json and .md; NAME is the engine, unless it is given. The JSON
 holds the measurement, run by run and prompt by prompt. With --also the same drafts are measured on
 a second engine, with a results file of its own; --program names it, as `engine --add` stored it.
+With --trial, `experiment --estimate` comes first, and what it said is in the results.
 With --against-forecast nothing is run: the trimmed drafts of all results files are held against the
 forecast made without them, in benchmarks/results/forecast_experiments.json and .md.
 """
@@ -135,14 +136,33 @@ def measured_on(home: str, key: str, engine: str, program: str) -> dict[str, Any
     return {**shown, "stages": shown["stages"][-1:], "seconds": stage.seconds}
 
 
-def report(home: str, result: dict[str, Any], name: str) -> None:
+def tried(home: str, options: list[str]) -> dict[str, Any]:
+    """What `experiment --estimate` says, and the seconds that it takes."""
+    began = time.perf_counter()
+    estimate = command(home, "experiment", "--estimate", *options)
+    return {**estimate, "took": time.perf_counter() - began}
+
+
+def by_trial(estimate: dict[str, Any], result: dict[str, Any]) -> str:
+    """One sentence on what was estimated by a trial and what was taken."""
+    said, took = estimate["seconds"], result["seconds"]
+    return (
+        f"Estimated before the start by a trial of {estimate['took']:.0f} s: {said:.0f} s; taken: "
+        f"{took:.0f} s (estimated / taken {said / took:.2f}). Memory estimated: "
+        f"{estimate['memory'] / 1e9:.1f} GB."
+    )
+
+
+def report(
+    home: str, result: dict[str, Any], name: str, estimate: dict[str, Any] | None = None
+) -> None:
     """Write the results of one engine."""
     measurement = next(Path(home).rglob(f"{result['measurement']}.json"))
-    raw = json.loads(measurement.read_text("utf-8").replace(home, "WORKSPACE"))
-    result = json.loads(json.dumps(result).replace(home, "WORKSPACE"))
+    raw = json.loads(measurement.read_text("utf-8"))
     engine = result["settings"]["engine"]
     sentences = [sentence for name in SAID for sentence in result[name]]
     sentences += forecast_text(result["forecasts"])[-1:]
+    sentences += [by_trial(estimate, result)] if estimate else []
     averages = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     note = (
         f"{raw['engine']}; target {raw['target']}; k* of its own answers: {result['k_star']:,}. "
@@ -154,6 +174,8 @@ def report(home: str, result: dict[str, Any], name: str) -> None:
         f"From prompts to measured drafts: {raw['target']} on {engine}",
         rows(result),
         note,
+        home,
+        estimate=estimate,
         measurement=raw,
         coverage={
             str(draft["k"]): draft["coverage_held_out"] or draft["coverage"]
@@ -204,6 +226,7 @@ def main() -> None:
     parser.add_argument("--name", default="")
     parser.add_argument("--also", default="", metavar="ENGINE")
     parser.add_argument("--program", default="", metavar="NAME")
+    parser.add_argument("--trial", action="store_true")
     parser.add_argument("--against-forecast", action="store_true")
     arguments, options = parser.parse_known_args()
     if arguments.against_forecast:
@@ -211,9 +234,10 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as scratch:
         home = arguments.home or scratch
+        estimate = tried(home, options) if arguments.trial else None
         result = command(home, "experiment", *options)
-        sys.argv[1:] = options
-        report(home, result, arguments.name)
+        sys.argv[1:] = ["--trial"] * arguments.trial + options
+        report(home, result, arguments.name, estimate)
         if arguments.also:
             sys.argv[1:] = ["--also", arguments.also, *options]
             report(home, measured_on(home, result["key"], arguments.also, arguments.program), "")

@@ -8,9 +8,10 @@ Part `latency`: (a) a draft step at Llama-3.1-8B EAGLE-3 shapes for 12 sizes k a
 as CUDA graphs; (b) the verification of 4 tokens by a target of these shapes; both with random
 weights made on the device. (c) T(k)/T(V) of a cycle with 3 draft steps, against the bytes model
 (the forecast's roofline) and against the paper's ratio on MT-Bench at k = 13,264.
-Part `target`: (d) the small target of gpu_train.py, drafts for it at k = V, 32,000 and the exact
-optimum, trained on its own answers in one domain; acceptance length and tokens per second with the
-torch loop in that domain and out of it, 3 runs each, and whether every answer was the target's own.
+Part `target`: (d) the small target of gpu_train.py, drafts for it at k = V, 32,000, 13,264 and the
+exact optimum, trained on its own answers in one domain; acceptance length and tokens per second
+with the torch loop in that domain and out of it, 3 runs each, and whether every answer was the
+target's own.
 Writes benchmarks/results/gpu_study.json and .md after every step; the JSON also holds the probe and
 the measurements whole, as the app reads them.
 

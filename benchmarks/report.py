@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from pathlib import Path
 
+from vocabtrim_core import workspace
+
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("numpy", "pyarrow", "tokenizers", "gigatoken", "fastokens", "streamlit", "torch")
 
@@ -43,10 +45,16 @@ def _table(rows: list[dict[str, object]]) -> str:
 
 
 def write_report(
-    name: str, title: str, rows: list[dict[str, object]], note: str = "", **more: object
+    name: str,
+    title: str,
+    rows: list[dict[str, object]],
+    note: str = "",
+    home: str | Path = "",
+    **more: object,
 ) -> None:
     """Print the table and write results/<name>.json and .md with command and machine.
 
+    home: the workspace that was used, whose path is written as WORKSPACE (default: the usual one).
     more: goes into the JSON as it is.
     """
     where = machine()
@@ -60,11 +68,14 @@ def write_report(
         **more,
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n")
+    used = str(home or workspace.home())
+    content = json.dumps(data, indent=1).replace(used, "WORKSPACE")
+    (RESULTS / f"{name}.json").write_text(content + "\n")
     versions = ", ".join(f"{p} {v}" for p, v in where["versions"].items())  # type: ignore[union-attr]
     text = (
         f"# {title}\n\n`{command}`\n\n{where['cpu']}, {where['cores']} cores; {versions}.\n"
         f"{note}\n\n{markdown(rows)}\n"
     )
+    text = text.replace(used, "WORKSPACE")
     (RESULTS / f"{name}.md").write_text(text)
     print(text)

@@ -6,7 +6,8 @@ from pages.ui import pins, sizes, state, tokens
 from pages.ui.caching import cached
 from pages.ui.charts.live_chart import curve_payload, curve_store, live_chart
 from pages.ui.explore import actions, figures_view
-from pages.ui.explore.controls import ask_for_draft, controls, draft_menu
+from pages.ui.explore.controls import controls
+from pages.ui.explore.draft_menu import ask_for_draft, draft_menu
 from pages.ui.format import choice_sentence
 from pages.ui.frame import choose_counts, footer, plain_errors, tabs
 from pages.ui.router import require_router

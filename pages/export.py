@@ -5,7 +5,8 @@ import streamlit as st
 from pages.ui import state, vocabularies
 from pages.ui.export import download_view, formats_form, whole_draft
 from pages.ui.frame import choose_counts, footer, plain_errors
-from pages.ui.router import require_router
+from pages.ui.handover import heads_view
+from pages.ui.router import go_to, require_router
 from vocabtrim_core.exports import FORMATS
 
 require_router()
@@ -47,6 +48,9 @@ def page(stored) -> None:
         st.markdown(
             "**Checked before every download**\n" + "".join(f"\n- {line}" for line in INVARIANTS)
         )
+    with left:
+        to_heads = {"key": "to_heads", "type": "tertiary", "icon": ":material/content_cut:"}
+        go_to("handover", "Trim the head in a model", query={"give": heads_view.TITLE}, **to_heads)
     selected = [view.own.command] if view.own and view.own.command[0] == "select" else []
     footer(*selected, *commands)
 

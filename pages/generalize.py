@@ -7,8 +7,11 @@ import streamlit as st
 from pages.ui import eval_sets, vocabularies
 from pages.ui.frame import choose_counts, footer, plain_errors, tabs
 from pages.ui.generalize import (
+    balance_view,
     context_view,
     coverage_view,
+    extend_view,
+    languages_view,
     mapping_view,
     missing_view,
     stability_view,
@@ -22,19 +25,23 @@ require_router()
 
 SECTIONS = {
     "Other traffic": coverage_view,
+    "Languages": languages_view,
     "Missing tokens": missing_view,
     "Dynamic headroom": context_view,
     "Stability": stability_view,
     "Tailor": tailor_view,
+    "Extend": extend_view,
+    "Ranks": balance_view,
     "Compare": mapping_view,
 }
+SHOW_THEIR_OWN = (tailor_view, extend_view, balance_view)  # command
 
 
 def section(view, evaluation) -> None:
     """One tab, with its command where the view does not show it itself."""
     with plain_errors():
         view.panel(evaluation)
-    if view is not tailor_view:
+    if view not in SHOW_THEIR_OWN:
         footer(view.arguments(evaluation))
 
 

@@ -5,7 +5,7 @@ import streamlit as st
 from pages.ui import forecasts, jobpanel, report_state, restore, state, vocabularies
 from pages.ui.format import MEASURED, percent, plain
 from pages.ui.frame import choose_counts, footer, plain_errors, tabs
-from pages.ui.handover import files_view, report_view, trim_view
+from pages.ui.handover import files_view, heads_view, report_view, trim_view
 from pages.ui.router import require_router
 from pages.ui.session import session
 from pages.ui.widgets import linked
@@ -58,10 +58,11 @@ def report_and_files(stored) -> list[list[str]]:
 
 
 def page(stored) -> None:
-    """Report and files, or the trimming of a draft."""
+    """Report and files, the trimming of a draft, or the heads of a model."""
     panels = {
         "Report and files": lambda: footer(*report_and_files(stored)),
         "Trim a draft you have": lambda: footer(*trim_view.panel(stored)),
+        heads_view.TITLE: lambda: footer(*heads_view.panel(stored)),
     }
     tabs(panels, **linked("give"))
 

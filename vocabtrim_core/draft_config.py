@@ -13,7 +13,7 @@ from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.draft_kinds import KINDS
 from vocabtrim_core.draft_kinds.precision import stated_bytes
 from vocabtrim_core.draft_kinds.recognise import chosen_kind, kind_of_draft
-from vocabtrim_core.draft_presets import PRESETS
+from vocabtrim_core.draft_presets import PAPER_DRAFT, PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.layer_cache import TargetCache, target_cache
 from vocabtrim_core.layer_weights import (
@@ -175,16 +175,32 @@ def load_architecture(spec: str | Path, kind: str | None = None) -> DraftArchite
     return architecture_from_config(read_config(path), name or path.stem, kind=kind)
 
 
-def preset_of(vocab_size: int) -> DraftArchitecture | None:
-    """The first preset with a vocabulary of this size, the default where no draft is named.
+def presets_of(vocab_size: int) -> list[str]:
+    """Names of the presets with a vocabulary of this size.
 
     Args:
         vocab_size: V of the target.
 
     Returns:
-        The preset, None where no preset has this V.
+        Names, in the order of `PRESETS`.
     """
-    return next((d for d in PRESETS.values() if d.vocab_size == vocab_size), None)
+    return [name for name, preset in PRESETS.items() if preset.vocab_size == vocab_size]
+
+
+def preset_of(vocab_size: int) -> DraftArchitecture | None:
+    """The preset that V decides, the default where no draft is named.
+
+    Args:
+        vocab_size: V of the target.
+
+    Returns:
+        The paper's draft at its V, else the only preset with this V; None where there is none, or
+        where several have it, of which one has to be chosen.
+    """
+    names = presets_of(vocab_size)
+    if PAPER_DRAFT in names:
+        return PRESETS[PAPER_DRAFT]
+    return PRESETS[names[0]] if len(names) == 1 else None
 
 
 def fitted(architecture: DraftArchitecture, vocab_size: int) -> tuple[DraftArchitecture, str]:
@@ -217,13 +233,21 @@ def borrowed(architecture: DraftArchitecture) -> str:
     preset = PRESETS.get(architecture.name)
     if preset is None or preset.vocab_size == architecture.vocab_size:
         return ""
-    shapes = {"vocab_size": preset.vocab_size, "fusion_per_step": preset.fusion_per_step}
-    if replace(architecture, **shapes) != preset:
+    same = replace(
+        architecture,
+        vocab_size=preset.vocab_size,
+        fusion_per_step=preset.fusion_per_step,
+        weight_bytes=preset.weight_bytes,
+    )
+    if same != preset:
         return ""
+    names = presets_of(architecture.vocab_size)
+    choose = f"choose the draft architecture ({', '.join(names)})" if names else "choose the draft"
     return (
         f"The shapes of {preset.name} (V = {preset.vocab_size:,}) stand in for those of a model "
-        f"with V = {architecture.vocab_size:,}: choose the draft architecture, or give its "
-        "config.json. Until then costs are another model's, and no draft config is exported."
+        f"with V = {architecture.vocab_size:,}: {choose}, or give its config.json. Until then the "
+        "optimum, costs and forecasts are another model's, and no draft config is exported; "
+        "coverage does not depend on it."
     )
 
 

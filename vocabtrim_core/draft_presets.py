@@ -109,6 +109,7 @@ DEEPSEEK_V3 = {
 
 SMOLLM2 = {"max_position_embeddings": 8192, "rope_theta": 1e5}
 
+PAPER_DRAFT = "llama-3.1-8b"  # the paper's own, at its V the default among several
 # The draft's shapes are those of the draft config that SpecForge publishes for the target. Where
 # there is none they are the target's own, from its config.json, as SpecForge derives a draft.
 PRESETS: dict[str, DraftArchitecture] = dict(

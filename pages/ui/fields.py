@@ -22,6 +22,7 @@ FIELDS = {
     "--counts": "Tokens chosen from",
     "--cut-answers": "Answers cut at that length",
     "--device": "Device",
+    "--draft-config": "Custom config.json",
     "--draft-tokens": "Tokens verified per cycle",
     "--drop-missing": "Allow a draft that is already trimmed",
     "--engine": "Engine",
@@ -35,6 +36,7 @@ FIELDS = {
     "--limit": "Row limit",
     "--map": "Columns",
     "--master-addr": "First node's address",
+    "--measured": "Cycle time from",
     "--max-length": "Length limit",
     "--max-refused": "Refused conversations allowed, %",
     "--max-steps": "Steps at most",
@@ -46,6 +48,7 @@ FIELDS = {
     "--pool": "Add up what is alike in several files",
     "--processes": "GPUs per node",
     "--regenerate": "Regenerate the answers",
+    "--sidecar": "The file is a draft of its own",
     "--start": "Head starts",
     "--target": "Folder of the target",
     "--temperature": "Temperature",
@@ -55,6 +58,7 @@ FIELDS = {
     "--url": "Servers, one per line",
     "--vocabulary": "A vocabulary file",
     "--vocab-size": "Model's V",
+    "--weight-bytes": "Target, bytes per weight",
 }
 # Options that only a shell can set: the sentence says so.
 SHELL_ONLY = {
@@ -69,12 +73,10 @@ SHELL_ONLY = {
     "model",
     "multiple",
     "out",
-    "sidecar",
     "target-gguf",
     "seed",
     "threads",
     "tokenizer",
-    "weight-bytes",
 }
 FLAG = re.compile(r"(`[^`]*`)|(--[a-z][a-z-]*)( (?=[\w.]+=))?")
 

@@ -14,10 +14,12 @@ from streamlit.delta_generator import DeltaGenerator
 from pages.ui import links, state
 from pages.ui.fields import with_labels
 from pages.ui.format import code_span, plain, what_counts
+from pages.ui.router import go_to
 from pages.ui.session import session
 from pages.ui.widgets import persisted
 from vocabtrim_core import failures
 from vocabtrim_core.counts_store import StoredCounts
+from vocabtrim_core.draft_config import borrowed
 from vocabtrim_core.errors import InputError, rust_panics
 from vocabtrim_core.extras import missing_package
 from vocabtrim_core.shipped.sets import sources_of
@@ -117,7 +119,18 @@ def choose_counts(
         beside: draws more controls of the header, given V.
     """
     with heading(title, lead):
-        return _selected_counts(beside)
+        chosen = _selected_counts(beside)
+    if chosen and beside is None:  # else the page chooses the draft itself, and asks for it
+        _ask_for_draft(chosen.counts.vocab_size)
+    return chosen
+
+
+def _ask_for_draft(vocab_size: int) -> None:
+    """A warning where no draft of a model with this V is chosen, with the way to the menu."""
+    if sentence := borrowed(state.settings(vocab_size).architecture):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.warning(plain(sentence), icon=":material/memory:")
+            go_to("explore", "Choose it on Explore", key="choose_draft", width="content")
 
 
 def _selected_counts(beside: Callable[[int], None] | None) -> StoredCounts:

@@ -19,7 +19,8 @@ from vocabtrim_core.counts_store import StoredCounts, list_counts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.fields.codec import from_query, from_session, to_argv, to_session
 from vocabtrim_core.fields.leaf import ReadContext
-from vocabtrim_core.selection_spec.draft_kind import (
+from vocabtrim_core.selection_spec.draft_kind import BYTES
+from vocabtrim_core.selection_spec.draft_names import (
     default_draft,
     draft_file,
     draft_name,
@@ -141,7 +142,7 @@ def apply(settings: Settings) -> None:
         settings: the settings of the trade-off.
     """
     values = to_session(settings)
-    elsewhere = ("draft", "fusion", "kmin", "kmax")
+    elsewhere = ("draft", "fusion", *BYTES, "kmin", "kmax")
     if any(value_of(name) != values[name] for name in elsewhere):
         session.redraw_page = True  # those widgets stand outside the fragment
     set_values(values)

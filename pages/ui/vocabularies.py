@@ -49,7 +49,7 @@ def own_vocabularies(counts: TokenCounts) -> dict[str, OwnVocabulary]:
         counts: a counted set.
 
     Returns:
-        "tailored", "imported" or "opened" to the vocabulary.
+        "tailored", "extended", "even", "imported" or "opened" to the vocabulary.
     """
     return {
         kind: own
@@ -63,7 +63,8 @@ def keep_vocabulary(kind: str, own: OwnVocabulary, counts: TokenCounts) -> None:
     """Keep a vocabulary for the session and put it in view.
 
     Args:
-        kind: "tailored", "imported" or "opened"; another of the same kind is replaced.
+        kind: "tailored", "extended", "even", "imported" or "opened"; another of the same kind is
+            replaced.
         own: the vocabulary.
         counts: the counted set that it belongs to.
     """

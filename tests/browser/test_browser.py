@@ -339,3 +339,29 @@ def test_phones_and_dark_rooms(app, context, name):
         settled(page)
         page.screenshot(path=SCREENSHOTS / f"phone-{name or 'overview'}.png", full_page=True)
         assert overflow(page) <= 0
+
+
+def test_numbers_in_bars_stay_within_them_on_a_phone(app, context):
+    """Of the pictures of a step and of a cycle: a number without room in its bar is left out."""
+    with another(context, **PHONE) as page:
+        page.goto(f"{app}/explore")
+        page.locator(".live[data-k]:not([data-k=''])").wait_for(state="attached")
+        settled(page)
+        page.get_by_role("tab", name="Cost per component").click()
+        page.get_by_text("one cycle, to scale").wait_for()
+        settled(page)
+        page.wait_for_function("document.querySelectorAll('.barlayer .bartext').length > 8")
+        bars = page.evaluate(
+            """() => [...document.querySelectorAll('.barlayer .point')].map(point => {
+                const bar = point.querySelector('path').getBoundingClientRect();
+                const text = point.querySelector('.bartext')?.getBoundingClientRect();
+                return [bar.left, bar.right, text?.left ?? 0, text?.right ?? 0, text?.width ?? 0];
+            })"""
+        )
+        page.screenshot(path=SCREENSHOTS / "phone-cost.png", full_page=True)
+    shown = [bar for bar in bars if bar[4] > 0]
+    assert len(shown) > 4
+    assert len(shown) < len(bars)
+    for left, right, text_left, text_right, _ in shown:
+        assert left - 1 <= text_left
+        assert text_right <= right + 1

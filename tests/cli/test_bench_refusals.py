@@ -79,9 +79,26 @@ def test_a_gguf_file_of_another_model(bench, tmp_path):
     assert f"{other} is a model with H = 64 and V = 100, but the target has 576 and 49,152" in said
     draft = write_gguf(tmp_path / "draft.gguf", "eagle3", 576, V)
     assert "is a draft, not a target" in bench(own=draft)
-    (tmp_path / "text.gguf").write_text("no model")
-    assert "is not a GGUF file that can be read" in bench(own=tmp_path / "text.gguf")
-    assert "is not a GGUF file that can be read" in bench(own=tmp_path / "nowhere.gguf")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"no model", "it does not begin with GGUF"),
+        (b"", "it does not begin with GGUF"),
+        ("half", "it is cut off or damaged"),
+        (None, "no such file or directory"),
+    ],
+)
+def test_what_is_no_gguf_file_is_refused_with_the_reason(bench, tmp_path, content, reason):
+    path = tmp_path / "own.gguf"
+    if content == "half":
+        whole = write_gguf(tmp_path / "whole.gguf", "llama", 576, 500).read_bytes()
+        content = whole[: len(whole) // 2]
+    if content is not None:
+        path.write_bytes(content)
+    said = bench(own=path)
+    assert f"{path} is not a GGUF file that can be read: {reason}." in said
 
 
 def test_a_draft_of_another_vocabulary(bench, tmp_path):

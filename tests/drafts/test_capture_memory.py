@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
+from helpers import ROOT
+from helpers.smollm2_folders import H, V, write_target
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.drafts import capture_memory, features
 from vocabtrim_core.drafts.capture_memory import batch_tokens, capture_bytes
 from vocabtrim_core.drafts.estimate import estimate
 from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
+from vocabtrim_core.drafts.target import load_target
 from vocabtrim_core.drafts.training_env import Trainer
 from vocabtrim_core.drafts.trial import Setting
 from vocabtrim_core.errors import InputError
@@ -102,3 +106,49 @@ def test_a_gpu_is_asked_for_its_own_memory(small_target, monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1000, 2000))
     with pytest.raises(InputError, match=r"and 1\.0 kB are free"):
         batch_tokens(small_target, 128, "cuda")
+
+
+# --- as measured ----------------------------------------------------------------------------------
+
+MEASURED = json.loads((ROOT / "benchmarks" / "results" / "capture_memory.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def smollm2(tmp_path_factory):
+    """SmolLM2's config and tokenizer, and weights of its shapes that take no disk."""
+    folder = write_target(tmp_path_factory.mktemp("smollm2"))
+    layer = {
+        "input_layernorm": (H,),
+        "post_attention_layernorm": (H,),
+        "self_attn.q_proj": (H, H),
+        "self_attn.k_proj": (192, H),
+        "self_attn.v_proj": (192, H),
+        "self_attn.o_proj": (H, H),
+        "mlp.gate_proj": (1536, H),
+        "mlp.up_proj": (1536, H),
+        "mlp.down_proj": (H, 1536),
+    }
+    shapes = {"model.embed_tokens.weight": (V, H), "model.norm.weight": (H,)}
+    shapes |= {f"model.layers.{i}.{n}.weight": s for i in range(30) for n, s in layer.items()}
+    header, end = dict[str, object](), 0
+    for name, shape in shapes.items():
+        begin, end = end, end + 2 * math.prod(shape)
+        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    with (folder / "model.safetensors").open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
+    return load_target(folder)
+
+
+@pytest.mark.parametrize("row", MEASURED["rows"], ids=lambda row: f"{row['batch, tokens']}")
+def test_the_estimate_is_what_a_capture_of_the_bundled_target_took(smollm2, row):
+    batch, longest = row["batch, tokens"], row["longest conversation, tokens"]
+    share = capture_bytes(smollm2, batch, longest) / row["measured, bytes"]
+    assert 1 <= share < 1.25  # never less, so that what is let through fits
+
+
+def test_captures_of_short_and_of_long_conversations_were_measured():
+    lengths = [row["longest conversation, tokens"] for row in MEASURED["rows"]]
+    assert min(lengths) <= 128
+    assert max(lengths) >= 4096

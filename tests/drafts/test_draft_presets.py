@@ -5,7 +5,7 @@ import json
 import pytest
 from helpers.preset_table import CONFIGS, row_of
 
-from vocabtrim_core.draft_config import preset_of
+from vocabtrim_core.draft_config import preset_of, presets_of
 from vocabtrim_core.draft_kinds import KINDS
 from vocabtrim_core.draft_presets import PRESETS, PUBLISHED
 
@@ -44,6 +44,14 @@ def all_of(c):
     return c.get("n_routed_experts", c.get("num_experts", 0))
 
 
+def llama4(c, layer, stored):
+    """Every second layer has experts as wide as its shared one, the others a wider one."""
+    if (layer + 1) % c["interleave_moe_layer_step"]:
+        return 3 * c["hidden_size"] * c["intermediate_size_mlp"]
+    count = c["num_local_experts"] if stored else c["num_experts_per_tok"]
+    return 3 * c["hidden_size"] * (count + 1) * c["intermediate_size"]
+
+
 def feed_forward(c, mixture, stored=False):
     if mixture and all_of(c):
         return experts(c, all_of(c) if stored else c["num_experts_per_tok"])
@@ -65,7 +73,11 @@ def target_layers(c, stored=False):
             total += h * (2 * keys + 2 * values + scalars) + values * h
         else:
             total += attention(c, h, gated(c))
-        total += feed_forward(c, layer >= c.get("first_k_dense_replace", 0), stored)
+        total += (
+            llama4(c, layer, stored)
+            if "interleave_moe_layer_step" in c
+            else feed_forward(c, layer >= c.get("first_k_dense_replace", 0), stored)
+        )
     return total
 
 
@@ -74,7 +86,7 @@ def draft_weights(entry):
     kind, c = entry["kind"], entry["draft"] or entry["target"]
     h = c["hidden_size"]
     plain = attention(c, h) + 3 * h * c["intermediate_size"]
-    layers = c.get("num_hidden_layers", 1)
+    layers = c.get("num_hidden_layers", 1) if entry["draft"] else 1  # derived: a single one
     if kind == "mtp":
         return 2 * h * h + attention(c, h, gated(c)) + feed_forward(c, True)
     if kind == "eagle":
@@ -132,10 +144,17 @@ def test_every_preset_says_its_kind_and_published_sizes_are_of_presets():
     assert all(shape.kind in KINDS and shape.name == name for name, shape in PRESETS.items())
     assert set(PUBLISHED) <= set(PRESETS)
     assert PUBLISHED["qwen2.5-7b"].draft_vocab_size == 16_000
-    # Counts of a V get the preset that they got before there was a table.
+
+
+def test_a_preset_is_never_one_of_several():
+    """The only one with a V, or the paper's own; else it has to be named."""
     assert preset_of(128_256) is PRESETS["llama-3.1-8b"]
-    assert preset_of(151_936) is PRESETS["qwen3-4b"]
-    assert preset_of(248_320) is PRESETS["qwen3.8-27b-mtp"]
+    assert preset_of(49_152) is PRESETS["smollm2-135m"]
+    for size in {shape.vocab_size for shape in PRESETS.values()} - {128_256}:
+        same = [shape for shape in PRESETS.values() if shape.vocab_size == size]
+        assert preset_of(size) is (same[0] if len(same) == 1 else None)
+        assert presets_of(size) == [shape.name for shape in same]
+    assert preset_of(1234) is None
 
 
 # All parameters, in billions, as the models' cards give them.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
@@ -23,15 +24,19 @@ import pytest
 from helpers import ROOT
 from helpers.lazy import Lazy
 
+from vocabtrim_core import workspace
 from vocabtrim_core.cli import bench_setup, main
 from vocabtrim_core.cli.bench_options import parsed
+from vocabtrim_core.drafts.aux_layers import KEY, MARK
 from vocabtrim_core.jobs.progress import Progress
-from vocabtrim_core.serving.doctor import diagnose
+from vocabtrim_core.serving.doctor import Asked, diagnose
+from vocabtrim_core.serving.doctor.finding import Finding
 from vocabtrim_core.serving.engine import Generation, Prompt
 from vocabtrim_core.serving.engines import programs
 from vocabtrim_core.serving.measurement import Configuration, Run
 
 safetensors_torch = Lazy("safetensors.torch")
+torch = Lazy("torch")
 
 pytestmark = pytest.mark.engines
 
@@ -71,12 +76,16 @@ def prompts(home) -> list[tuple[int, ...]]:
 
 @dataclass(slots=True)
 class Served:
-    """What one server did. answers: token ids.  counted: what its counters added."""
+    """What one server did. answers: token ids.  counted: what its counters added.
+
+    findings: of the doctor, asked last, by key.
+    """
 
     answers: list[list[int]]
     run: Run
     counted: dict[str, float] = field(default_factory=dict)
     gaps: list[float] = field(default_factory=list)
+    findings: dict[str, Finding] = field(default_factory=dict)
 
 
 def fetch(url: str, body: dict | None = None) -> str:
@@ -120,15 +129,7 @@ def serve(engine: str, draft: Path | None, prompts: list[tuple[int, ...]], plain
 
     plain: what the server without a draft answered, None for that server itself.
     """
-    arguments = parsed(["--engine", engine, "--target", "smollm2", "--context", "512"])
-    attached, _ = bench_setup._launcher(engine, arguments, Progress(None))
-    alone = Configuration("no speculation")
-    k = None if draft is None else json.loads((draft / "config.json").read_text())
-    drafted = alone if k is None else Configuration(
-        "drafted", k.get("draft_vocab_size"), str(draft), STEPS, 1, STEPS + 1
-    )  # fmt: skip
-    with closing(attached):
-        attached.use(drafted, 1)
+    with closing(launched(engine, draft)) as attached:
         url = attached.url
         own = [Prompt("", ids) for ids in prompts]
         generation = Generation(TOKENS, ignore_eos=True)
@@ -139,10 +140,26 @@ def serve(engine: str, draft: Path | None, prompts: list[tuple[int, ...]], plain
         answers = [ids_of(engine, asked(engine, url, ids, TOKENS)) for ids in prompts]
         counted = {name: value - before[name] for name, value in counters(url).items()}
         gaps = [] if plain is None else _gaps(engine, url, prompts, plain.answers, answers)
-        if draft is not None:
-            diagnosis = diagnose([url], draft)
-            assert not diagnosis.faults, diagnosis.summary
-    return Served(answers, run, counted, gaps)
+        findings = {f.key: f for f in diagnose([url, str(log())], draft).findings}
+    return Served(answers, run, counted, gaps, findings)
+
+
+def launched(engine: str, draft: Path | None) -> Any:
+    """A server that the product started with this draft; the caller closes it."""
+    arguments = parsed(["--engine", engine, "--target", "smollm2", "--context", "512"])
+    attached, _ = bench_setup._launcher(engine, arguments, Progress(None))
+    alone = Configuration("no speculation")
+    k = None if draft is None else json.loads((draft / "config.json").read_text())
+    drafted = alone if k is None else Configuration(
+        "drafted", k.get("draft_vocab_size"), str(draft), STEPS, 1, STEPS + 1
+    )  # fmt: skip
+    attached.use(drafted, 1)
+    return attached
+
+
+def log() -> Path:
+    """The log of the server that was started last."""
+    return max(workspace.folder("servers").glob("*.log"), key=lambda path: path.stat().st_mtime)
 
 
 def _gaps(engine: str, url: str, prompts: Any, plain: Any, answers: Any) -> list[float]:
@@ -212,3 +229,63 @@ def test_the_answers_are_those_of_the_target_alone(engine, served, k):
         assert own == plain
     assert all(gap <= NEAR for gap in served[k].gaps), served[k].gaps
     assert len(served[k].gaps) < len(plain)  # not every answer meets a near tie
+
+
+# --- the doctor -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("k", [K, V])
+def test_the_doctor_finds_a_trained_draft_at_work(served, k):
+    findings = served[k].findings
+    assert not [finding.reason for finding in findings.values() if finding.fault]
+    told = {key: findings[key].verdict for key in ("loaded", "trimmed", "rows", "layers")}
+    assert told == {"loaded": "yes", "trimmed": "no" if k == V else "yes"} | dict.fromkeys(
+        ("rows", "layers"), "yes"
+    )
+    assert findings["acceptance"].verdict == findings["k_plus_1"].verdict == "yes"
+
+
+def test_the_doctor_finds_no_draft_where_there_is_none(served):
+    loaded = served[None].findings["loaded"]
+    assert (loaded.verdict, loaded.fault) == ("no", True)
+
+
+def test_the_doctor_finds_a_draft_that_was_never_trained(engine, drafts, tmp_path):
+    folder = tmp_path / "random"
+    shutil.copytree(drafts[K], folder)
+    file = folder / "model.safetensors"
+    trained = safetensors_torch.load_file(file)
+    torch.manual_seed(0)
+    drawn = {
+        name: torch.randn_like(value) * value.float().std() if value.is_floating_point() else value
+        for name, value in trained.items()
+        if value.dim() > 1 or not value.is_floating_point()
+    }
+    safetensors_torch.save_file(trained | drawn, file, {"format": "pt"})
+    with closing(launched(engine, folder)) as attached:
+        diagnosis = diagnose([attached.url], folder, asked=Asked(20))
+    findings = {finding.key: finding for finding in diagnosis.findings}
+    assert {finding.key for finding in diagnosis.faults} == {"acceptance", "positions"}
+    assert findings["rows"].verdict == findings["layers"].verdict == "yes"
+    assert findings["acceptance"].verdict == "no"
+
+
+def test_the_doctor_finds_layers_that_are_one_too_early(engine, drafts, tmp_path):
+    folder = tmp_path / "early"
+    shutil.copytree(drafts[K], folder)
+    config = json.loads((folder / "config.json").read_text())
+    config[KEY] = [layer - 1 for layer in config[KEY]]
+    (folder / "config.json").write_text(json.dumps(config))
+    with closing(launched(engine, folder)) as attached:
+        of_its_folder = diagnose([attached.url], asked=Asked(4)) if engine == "vllm" else None
+        by_folder = diagnose([attached.url], folder)
+        by_log = diagnose([attached.url, str(log())], drafts[K])
+    told = [by_folder, *([of_its_folder] if of_its_folder else [])]
+    # Of llama.cpp only its log with `-lv 5` tells the layers, which the product does not ask for.
+    told += [by_log] if engine == "vllm" else []
+    for diagnosis in told:
+        (layers,) = [finding for finding in diagnosis.findings if finding.key == "layers"]
+        assert (layers.verdict, layers.fault) == ("no", True)
+        trained, fed = config[MARK], [layer - 1 for layer in config[MARK]]
+        assert f"trained on layers {', '.join(map(str, trained))}" in layers.reason
+        assert f"feeds {', '.join(map(str, fed))}" in layers.reason

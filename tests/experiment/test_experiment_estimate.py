@@ -17,10 +17,11 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.experiment import estimate as estimates
 from vocabtrim_core.experiment.estimate import estimate
 from vocabtrim_core.experiment.plan import MEASURE, STAGES, ExperimentPlan
-from vocabtrim_core.experiment.rates import Rates
+from vocabtrim_core.experiment.rates import AT_ONCE, Rates
 from vocabtrim_core.experiment.record import Experiment, FinishedStage, list_experiments
 from vocabtrim_core.experiment.trial import FILE, known_answers, try_answers
 from vocabtrim_core.jobs.progress import Progress
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 PLAN = ExperimentPlan(sizes=("full", "best"), draft_steps=(1, 3))
 
@@ -101,6 +102,34 @@ def test_a_trial_is_made_once_and_scaled(trainer):
     by_name = {stage.name: stage.seconds for stage in cost.stages}
     assert by_name["answers"] == pytest.approx(PLAN.answers * 6.0 / 12, rel=0.02)
     assert known_answers(replace(PLAN, answer_tokens=64)) is None
+
+
+@pytest.mark.parametrize("question", ["word .", "word . " * 12])
+def test_a_trial_tells_the_rate_of_answers_without_their_questions(trainer, question):
+    """Prompts that are read in one go are no decoded tokens, however long they are."""
+    answer, kept, seconds = "a b " * 9, 9, 6.0
+    tried = try_answers(PLAN, answering(rows=12)[1], Progress())
+    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    tried.corpus.write_text("\n".join([json.dumps({"messages": turns})] * kept))
+    record = {"asked": 12, "kept": kept, "start_seconds": 3.0, "seconds": seconds}
+    (tried.folder / FILE).write_text(json.dumps(record))
+    plan = replace(PLAN, sizes=("full",), draft_steps=(3,))
+    by_name = {stage.name: stage.seconds for stage in of(plan, trainer).stages}
+    target = load_target(plan.target)
+    tokenizer = load_tokenizer(target.folder, config=target.folder / "config.json")
+    length = len(tokenizer.backend.encode(answer, add_special_tokens=False).ids)
+    least, most = (
+        (kept * (length + extra) + 3 * plan.answer_tokens) / seconds / AT_ONCE[plan.engine]
+        for extra in (-1, 2)  # spaces that the template trims, and the tokens that end a turn
+    )
+    tokens = plan.measured * plan.new_tokens
+
+    def measuring(alone: float) -> float:
+        rates = Rates(plan.engine, alone, SIZE)
+        each = (rates.of(None, 0), rates.of(SIZE, 3))
+        return plan.runs * sum((tokens + 2 * plan.new_tokens) / rate + 1.0 for rate in each)
+
+    assert measuring(most) <= by_name["measure"] <= measuring(least)
 
 
 def test_a_stopped_trial_begins_anew(trainer):

@@ -1,4 +1,4 @@
-"""A server that replays bodies recorded from llama.cpp or vLLM, and misbehaves on request.
+"""A server that replays bodies recorded from llama.cpp, vLLM or SGLang, and misbehaves on request.
 
 tests/serving/recorded holds what the engines answered to the same eight prompt tokens. Its counters
 grow with every answer by what that answer added to the engine's.
@@ -19,42 +19,24 @@ RECORDED = Path(__file__).resolve().parents[1] / "serving" / "recorded"
 PATHS = {"llama_cpp": "/completion", "vllm": "/v1/completions", "sglang": "/generate"}
 
 
-def _recording(name: str) -> dict:
-    """Pages, events and counters of an engine.
-
-    Of SGLang 0.5.23 whole answers were recorded: their counts are those of the last event, the
-    events before it and all texts and ids are made up, in the form of its streams.
-    """
-    if name != "sglang":
-        return json.loads((RECORDED / f"{name}.json").read_text("utf-8"))
-    bodies = json.loads((RECORDED / "sglang-trimmed.json").read_text("utf-8"))
-    last = bodies["answers"][1]["meta_info"]
-    events = []
-    for tokens in (1, 5, last["completion_tokens"]):
-        done = tokens == last["completion_tokens"]
-        meta = last if done else {"completion_tokens": tokens, "finish_reason": None}
-        answer = {"text": "word " * tokens, "output_ids": list(range(tokens)), "meta_info": meta}
-        events.append(json.dumps(answer))
-    pages = {path: bodies[path] for path in ("/server_info", "/model_info", "/v1/models")}
-    return {"pages": pages, "events": [*events, "[DONE]"], "metrics": "", "tie": {}}
-
-
 class ReplayServer(ThreadingHTTPServer):
     """name: a key of PATHS.  misbehave: "" or one of the names in `_Handler.replay`.
 
     others: tokens that others generate during each answer.  missing: paths that answer 404.
+    busy: whether a request of others is under way.
     """
 
     daemon_threads = True
 
     def __init__(self, name: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        recorded = _recording(name)
+        recorded = json.loads((RECORDED / f"{name}.json").read_text("utf-8"))
         self.name, self.pages, self.tie = name, recorded["pages"], recorded["tie"]
         self.events: list[str] = recorded["events"]
         self.metrics: str = recorded["metrics"]
         self.misbehave, self.others, self.answered = "", 0, 0
         self.missing: set[str] = set()
+        self.busy = False
         self.bodies: list[dict] = []
 
     @property
@@ -69,7 +51,8 @@ class ReplayServer(ThreadingHTTPServer):
             generated = "generation_tokens" in match[1] or "tokens_predicted" in match[1]
             return f"{match[1]} {value + (self.others * self.answered if generated else 0)}"
 
-        return "# HELP\n" + re.sub(r"(?m)^(\S+) (\S+)$", grown, self.metrics)
+        text = re.sub(r"(?m)^(\S+) (\S+)$", grown, self.metrics)
+        return f"# HELP\n{text}llamacpp:requests_processing {int(self.busy)}\n"
 
     def handle_error(self, request, client_address) -> None:
         """Clients may leave."""
@@ -93,7 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         fake = self.server
         if self.path in fake.missing:
-            self.reply('{"error": {"code": 501}}', 501 if self.path == "/metrics" else 404)
+            code = 501 if self.path == "/metrics" and fake.name == "llama_cpp" else 404
+            self.reply('{"error": {"code": 501}}', code)
         elif self.path in fake.pages:
             self.reply(json.dumps(fake.pages[self.path]))
         elif self.path == "/metrics":
@@ -113,12 +97,12 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/reset_prefix_cache":
             self.reply('{"success":true}')
         elif self.path == "/flush_cache":
-            self.reply("Cache flushed.")
+            self.reply("busy" if fake.busy else "Cache flushed.", 400 if fake.busy else 200)
         elif self.path != PATHS[fake.name]:
             self.reply('{"detail":"Not Found"}', 404)
         elif body.get("stream"):
             self.replay(fake.misbehave)
-        elif body.get("n_probs") or body.get("logprobs"):
+        elif body.get("n_probs") or body.get("logprobs") or body.get("token_ids_logprob"):
             self.reply(json.dumps(fake.tie))
         else:
             self.reply(fake.events[-1])
@@ -143,6 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
             if number == 2 and wrong == "cut":
                 break
             self.piece(f"data: {event}\n\n".encode())
+            if number == 2 and wrong in ("garbage", "error"):
+                break  # nothing comes after it
         fake.answered += 1
         self.wfile.write(b"0\r\n\r\n")
 

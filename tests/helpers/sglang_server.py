@@ -53,6 +53,8 @@ class FakeSglang(ThreadingHTTPServer):
     """answers: tokens per answer.  per_cycle: tokens accepted per verification.  Requests are kept.
 
     misbehave: "" or one of the names in `_generate`; busy: /flush_cache refuses so often.
+    counts: whether there is /metrics, as with --enable-metrics; others: tokens that are generated
+    for others during each answer.
     """
 
     daemon_threads = True
@@ -63,6 +65,7 @@ class FakeSglang(ThreadingHTTPServer):
         self.info = info(**about)
         self.answers, self.per_cycle, self.pace = 12, 3, 0.0
         self.misbehave, self.misbehave_from, self.busy = "", 0, 0
+        self.counts, self.others, self.tokens = False, 0, 0
         self.pages: dict[str, tuple[int, str, str]] = {}  # path -> status, content type, body
         self.requests: list[tuple[str, dict, dict]] = []
         self.lock = threading.Lock()
@@ -122,6 +125,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/flush_cache":
             fake.busy -= 1
             self.reply("Cache flushed." if fake.busy < 0 else "busy", 200 if fake.busy < 0 else 400)
+        elif self.path == "/metrics" and fake.counts:
+            labels = '{engine_type="unified",is_streaming="true",model_name="m"}'
+            line = f"sglang:generation_tokens_total{labels} {fake.tokens:.1f}\n"
+            self.reply("# HELP sglang\n" + (line if fake.tokens else ""), kind="text/plain")
         elif self.path == "/generate":
             with fake.lock:
                 fake.now += 1
@@ -161,6 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
                 break
         with fake.lock:  # before the last word, after which the client asks again
             fake.now -= 1
+            fake.tokens += wanted + fake.others
         if wrong != "cut":
             self.piece(b"data: [DONE]\n\n")
         self.wfile.write(b"0\r\n\r\n")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import json
 
-import numpy as np
 import pytest
+from helpers.mtp_gguf import H, V, write
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.drafts.mtp.gguf_copy import gguf_sidecar, gguf_with_draft_head
@@ -16,40 +16,8 @@ from vocabtrim_core.mappings.imported import import_mapping
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 gguf = pytest.importorskip("gguf", reason="needs the package gguf")
-V, H = 96, 256
 IDS = DraftVocabulary.of([0, 3, 4, 50, 95], V)
 TYPES = ("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q6_K")
-
-
-def write(path, kind="Q8_0", *, nextn=1, tied=False, own=False, head_rows=V):
-    """A model of two layers, the last one an MTP layer; bytes at random are blocks of any type."""
-    rng = np.random.default_rng(1)
-    writer = gguf.GGUFWriter(str(path), "qwen35")
-    writer.add_uint32("qwen35.block_count", 2)
-    writer.add_uint32("qwen35.nextn_predict_layers", nextn)
-    writer.add_uint32("qwen35.expert_count", 8)
-    writer.add_uint32("qwen35.expert_used_count", 2)
-    writer.add_array("tokenizer.ggml.tokens", [f"t{i}," for i in range(V)])
-    writer.add_string("general.name", "small")
-    head = matrix(rng, kind, head_rows)
-    names = ["token_embd.weight"] + ([] if tied else ["output.weight"])
-    names += ["blk.1.nextn.shared_head_head.weight"] if own else []
-    for name in names:
-        writer.add_tensor(name, head, raw_dtype=gguf.GGMLQuantizationType[kind])
-    writer.add_tensor("blk.1.nextn.eh_proj.weight", np.zeros((H, 2 * H), np.float32))
-    writer.add_tensor("blk.1.ffn_up_exps.weight", np.zeros((8, 16, H), np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
-
-
-def matrix(rng, kind, rows):
-    if kind in ("F32", "F16"):
-        return rng.normal(size=(rows, H)).astype({"F32": np.float32, "F16": np.float16}[kind])
-    block, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]]
-    return rng.integers(0, 256, (rows, H // block * size)).astype(np.uint8)
 
 
 def tensors(path):

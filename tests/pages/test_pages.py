@@ -7,6 +7,7 @@ import io
 import json
 import re
 import zipfile
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -299,6 +300,35 @@ def test_presets_are_the_papers_and_say_so(counted):
     assert named[6_521] == "paper, NER"
     assert named[4_380] == "paper, function calling"
     assert set(named) == {4_380, 6_521, 13_264, 32_000, SIZE}
+
+
+@pytest.mark.parametrize("text", ["llama-3.2-1b", "EAGLE-3 · llama-3.2-1b"])
+def test_a_link_has_the_draft_and_its_bytes_per_weight(counted, text):
+    """By its name, as commands print links, or as the menu writes it into the address."""
+    app = opened("explore", draft=text, target_bytes="0.5")
+    assert not app.exception
+    assert app.selectbox(key="draft").value == "llama-3.2-1b"
+    assert app.number_input(key="target_bytes").value == 0.5
+    shape = app.session_state["settings"].architecture
+    assert (shape.name, astuple(shape.part_bytes)) == ("llama-3.2-1b", (0.5, 2, 2))
+    assert "--draft llama-3.2-1b --weight-bytes 0.5 2 2" in "\n".join(c.value for c in app.code)
+
+
+def test_the_menu_is_empty_where_v_is_that_of_several_drafts(home):
+    counts = zipf("traffic", 1.1, 5_000)
+    wide = TokenCounts(np.resize(counts.counts, 151_936), 10, 0, counts.provenance)
+    save_counts(wide)
+    app = opened("explore", counts=wide.key)
+    assert app.selectbox(key="draft").value is None
+    asked = app.warning[0].value
+    assert "stand in for those of a model with V = 151,936" in asked
+    assert "qwen3-8b, qwen3-32b" in asked
+    app = opened("search", counts=wide.key)
+    assert "stand in for those of a model with V = 151,936" in app.warning[0].value
+    assert app.button(key="choose_draft").label == "Choose it on Explore"
+    app = opened("explore", counts=wide.key, draft="qwen3-8b")
+    assert not app.warning
+    assert app.session_state["settings"].architecture == PRESETS["qwen3-8b"]
 
 
 def test_draft_and_bounds_change_the_trade_off(counted):

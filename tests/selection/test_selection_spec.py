@@ -25,6 +25,7 @@ from vocabtrim_core.cli.run import parser
 from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.draft_config import kept_config
 from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.draft_kinds.precision import WeightBytes
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.codec import (
@@ -42,6 +43,7 @@ from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.mappings.tokenizer_identity import TokenizerIdentity, write_ids
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection_spec import store
+from vocabtrim_core.selection_spec.draft_names import default_draft
 from vocabtrim_core.selection_spec.settings import Mix, OwnTokens, Pin, Settings
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.vocabulary import DraftVocabulary
@@ -50,6 +52,9 @@ SIZE = 400
 TINY = DraftArchitecture("tiny", 64, 128, 4, 2, 16, SIZE, rope_theta=12345.5)
 OTHER = replace(TINY, name="other draft", hidden_size=72, fusion_per_step=False)
 PRESET = replace(PRESETS["qwen3-8b"], vocab_size=SIZE, fusion_per_step=False)
+BYTES = WeightBytes(0.56640625, 1, 2)  # stated beside a preset, a file, shapes that stand in
+SHAPES = [TINY, OTHER, PRESET, replace(PRESETS["llama-3.1-8b"], vocab_size=SIZE)]
+SHAPES += [replace(shape, weight_bytes=BYTES) for shape in SHAPES]
 PARSER = parser(COMMANDS)
 
 
@@ -123,7 +128,7 @@ mixes = st.builds(
 def any_settings(draw, feasible=True):
     low, high = sorted((draw(sizes), draw(sizes)))
     return Settings(
-        draw(st.sampled_from([TINY, OTHER, PRESET])),
+        draw(st.sampled_from(SHAPES)),
         draw(shares),
         0.0 if feasible else draw(shares),
         draw(st.none() | st.integers(1, SIZE - 9)),
@@ -280,6 +285,9 @@ def test_widgets_show_percent_and_names(counts):
         "k": None,
         "draft": "qwen3-8b",
         "fusion": False,
+        "target_bytes": None,
+        "layer_bytes": None,
+        "row_bytes": None,
         "kmin": 20,
         "kmax": None,
     }
@@ -287,6 +295,17 @@ def test_widgets_show_percent_and_names(counts):
     kept = workspace.folder("drafts") / own["draft"]
     assert json.loads(kept.read_text())["draft"]["hidden_size"] == 72
     assert to_session(Settings(replace(OTHER, fusion_per_step=True)))["draft"] == own["draft"]
+
+
+def test_the_menu_is_empty_where_several_drafts_have_the_v():
+    settings = Settings(default_draft(151_936))
+    assert to_session(settings)["draft"] is None
+    assert "draft" not in to_query(settings)
+    at = ReadContext(151_936)
+    assert Settings(**from_session(Settings, to_session(settings), at)) == settings
+    assert Settings(**from_query(Settings, to_query(settings), at)) == settings
+    chosen = Settings(PRESETS["qwen3-8b"])
+    assert to_session(chosen)["draft"] == to_query(chosen)["draft"] == "qwen3-8b"
 
 
 # ---------------------------------------------------------------- numbers

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from helpers.model_folders import V, draft_config, draft_tensors
 from helpers.real_data import real_tokenizer, shared_corpus
-from helpers.recorded_server import LOGS, NAMES, bodies, log, replaying
+from helpers.recorded_server import LOGS, NAMES, RECORDED, bodies, log, replaying
 from scipy import stats
 
 from vocabtrim_core.drafts.aux_layers import KEY, MARK, NESTED, default, with_layers
@@ -144,6 +144,21 @@ def test_answers_are_asked_for_where_nothing_was_verified():
     assert after["positions"].verdict == "yes"  # only one position was ever reached
 
 
+def test_sglang_is_asked_as_a_chat_and_tells_positions_beside_the_answer():
+    """A question without its template ends some models' answers at once, with nothing drafted."""
+    recorded = json.loads((RECORDED / "sglang.json").read_text("utf-8"))
+    pages = {**recorded["pages"], "/metrics": recorded["metrics"]}
+    with replaying(answers={**pages, "answers": [recorded["chat"]]}) as server:
+        found = by_key(diagnose([server.url], asked=Asked(10)))
+        assert {path for path, _ in server.posted} == {"/v1/chat/completions"}
+        assert all(body["return_meta_info"] for _, body in server.posted)
+    meta = recorded["chat"]["choices"][0]["meta_info"]
+    histogram = [10 * count for count in meta["spec_correct_drafts_histogram"]]
+    first = sum(histogram[1:])
+    assert f"{first} of {sum(histogram)} first drafted tokens" in found["acceptance"].reason
+    assert found["positions"].verdict == "yes"
+
+
 def test_a_server_of_another_engine_is_recognised():
     with replaying("vllm-trimmed") as server:
         found = by_key(diagnose([server.url], expected=Expected(engine="sglang")))
@@ -259,6 +274,19 @@ def test_a_served_draft_of_another_name_is_said(draft):
     assert "make sure" in by_key(examine(other, draft_facts(draft)))["loaded"].reason
     same = replace(SOUND, draft="/models/draft.gguf")
     assert "make sure" not in by_key(examine(same, draft_facts(draft)))["loaded"].reason
+
+
+def test_another_folder_of_the_same_name_is_said_where_both_are_here(draft, tmp_path):
+    """Drafts of a run lie in k-K/draft each: the name alone does not tell them apart."""
+    (tmp_path / "k-41").mkdir()
+    served = write_draft(tmp_path / "k-41" / "draft", range(100, 141))
+    report = replace(SOUND, draft=str(served))
+    reason = by_key(examine(report, draft_facts(draft)))["loaded"].reason
+    assert f"It names {served}" in reason
+    assert f"The folder given is {draft}: make sure" in reason
+    link = tmp_path / "link"
+    link.symlink_to(served)
+    assert "make sure" not in by_key(examine(report, draft_facts(link)))["loaded"].reason
 
 
 def test_the_draft_that_the_server_names_is_read_where_it_is_here(draft, tmp_path):

@@ -12,10 +12,11 @@ from helpers.sglang_server import SECRET, info, serving
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.serving.configurations import NO_SPECULATION
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
+from vocabtrim_core.serving.engines import counters
 from vocabtrim_core.serving.engines.servers import Servers
 from vocabtrim_core.serving.engines.sglang import http as sglang_http
 from vocabtrim_core.serving.engines.sglang.http import SglangHttp
-from vocabtrim_core.serving.measurement import Configuration, Run
+from vocabtrim_core.serving.measurement import Configuration, Counted, Run
 
 PROMPTS = [Prompt("a", (1, 2)), Prompt("bcd", (3, 4, 5)), Prompt("text alone")]
 SHORT = Generation(20)
@@ -231,7 +232,8 @@ def test_answers_are_counted_from_the_last_event() -> None:
             "max_new_tokens": 20,
             "ignore_eos": False,
         }
-        assert sum(path == "/flush_cache" for path, _, _ in fake.requests) == 1
+        # Once before, and once after, when it refuses while it works for others.
+        assert sum(path == "/flush_cache" for path, _, _ in fake.requests) == 2
         servers.close()
 
 
@@ -299,6 +301,43 @@ def test_flushing_waits_for_others(monkeypatch) -> None:
         monkeypatch.setattr(sglang_http, "FLUSH_SECONDS", 0.05)
         with pytest.raises(EngineError, match="busy with others"):
             SglangHttp(fake.url).flush()
+
+
+@pytest.mark.parametrize("draft", ["", "a/b"])
+def test_tokens_for_others_are_counted_where_it_counts(draft) -> None:
+    with serving(draft=draft) as fake:
+        fake.counts = True
+        http = SglangHttp(fake.url)
+        answers, _ = http.answer(PROMPTS, SHORT, 2, nothing)  # the page has no counter before
+        assert http.counters().tokens == sum(answer.tokens for answer in answers) == 39
+        http.answer(PROMPTS, SHORT, 2, nothing)
+        assert not http.notes
+        assert http.counted() == Counted()  # verifications are those of the answers
+        fake.others = 5
+        with pytest.raises(EngineError, match="generated 54 tokens while it answered with 39"):
+            http.answer(PROMPTS, SHORT, 2, nothing)
+
+
+def test_without_metrics_it_is_said_that_others_are_not_seen() -> None:
+    with serving(draft="a/b") as fake:
+        fake.others = 5
+        servers = Servers([("", fake.url)])
+        servers.use(servers.configurations[0], 1)
+        servers.answer(PROMPTS, SHORT, 1, nothing)
+        (note,) = [note for note in servers.notes if "/metrics" in note]
+        assert note.startswith(f"{fake.url} has no /metrics, so requests of others")
+        assert note.endswith("start it with `--enable-metrics`.")
+
+
+def test_a_server_that_works_on_is_working_for_others(monkeypatch) -> None:
+    monkeypatch.setattr(counters, "SETTLE_SECONDS", 0.1)
+    with serving(draft="a/b") as fake:
+        http = SglangHttp(fake.url)
+        fake.busy = 1  # it is only about to end its last request
+        http.answer(PROMPTS, SHORT, 1, nothing)
+        fake.busy = 10_000
+        with pytest.raises(EngineError, match="works on requests of others"):
+            http.answer(PROMPTS, SHORT, 1, nothing)
 
 
 def test_stopping_does_not_wait_for_a_silent_server() -> None:

@@ -68,7 +68,7 @@ def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
     sets = comparable_counts(specs)
     counts = sets[0]
     curve = CoverageCurve.of(counts)
-    vocabulary, note = _vocabulary(arguments, counts, curve)
+    vocabulary, note = named_vocabulary(arguments, counts, curve)
     responses = responses_of(specs, sets)
     result: Result = {
         "k": len(vocabulary),
@@ -113,10 +113,22 @@ def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
     return result
 
 
-def _vocabulary(
+def named_vocabulary(
     arguments: argparse.Namespace, counts: TokenCounts, curve: CoverageCurve
 ) -> tuple[DraftVocabulary, str | None]:
-    """Return the tokens, and a note on them."""
+    """Read the tokens that --k or --vocabulary names.
+
+    Args:
+        arguments: The command line.
+        counts: The counts that k tokens are chosen on.
+        curve: Their coverage curve.
+
+    Returns:
+        The tokens, and a note on them.
+
+    Raises:
+        InputError: The file cannot be read, or belongs to another tokenizer.
+    """
     if arguments.k is not None:
         return curve.vocabulary(arguments.k), curve.padding_note(arguments.k)
     from vocabtrim_core.mappings.imported import import_mapping_for

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core.cli.arguments import integer, shared
 from vocabtrim_core.cli.command import Command, Result, named_values, table
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.wording import format_bytes, shell_line
 
 if TYPE_CHECKING:
@@ -22,11 +23,21 @@ if TYPE_CHECKING:
 
 def _heads_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "model", type=Path, metavar="MODEL", help="folder of a checkpoint, or a GGUF file"
+        "model",
+        type=Path,
+        metavar="MODEL",
+        help="folder of a checkpoint, a GGUF file, or OWNER/NAME on the hub, of which config, "
+        "index and headers are fetched",
     )
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--k", type=integer, metavar="K", help="rows of a smaller head")
     shared(group, "--vocabulary", help="its tokens, in any format `compare` reads")
+    parser.add_argument(
+        "--hardware",
+        metavar="NAME",
+        choices=tuple(HARDWARE),
+        help="with a list or --k: the time saved per drafted token on a device of `forecast`",
+    )
     parser.add_argument(
         "--tensors", action="store_true", help="list the type and shape of every tensor"
     )
@@ -47,8 +58,9 @@ def _heads(arguments: argparse.Namespace, progress: Progress) -> Result:
         "vocab_size": size,
         "tied": model.tied,
         "k": k,
+        "hardware": arguments.hardware,
         "types": [{"type": name, "bytes": count} for name, count in by_type.most_common()],
-        "drafts": [_draft(draft, k) for draft in model.drafts],
+        "drafts": [_draft(draft, k, arguments.hardware) for draft in model.drafts],
         "tokens_without_text": absent,
     }
     if arguments.tensors:
@@ -67,20 +79,17 @@ def _wanted(arguments: argparse.Namespace, size: int, path: Path) -> tuple[int |
         return arguments.k, None
     if arguments.vocabulary is None:
         return None, None
+    from vocabtrim_core.drafts.mtp.savings import padding_rows
     from vocabtrim_core.vocabulary_file import vocabulary_in
 
     vocabulary = vocabulary_in(arguments.vocabulary, size, None)
-    if not (path / "tokenizer.json").is_file():
-        return len(vocabulary), None
-    from vocabtrim_core.tokenizers.kinds import UNUSED, token_kinds
-    from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
-
-    padding = token_kinds(load_tokenizer(str(path))).ids(UNUSED)
-    return len(vocabulary), len(set(vocabulary.ids.tolist()) & set(padding.tolist()))
+    return len(vocabulary), padding_rows(path, vocabulary)
 
 
-def _draft(draft: DraftHead, k: int | None) -> Result:
+def _draft(draft: DraftHead, k: int | None, hardware: str | None) -> Result:
     from vocabtrim_core.drafts.mtp.heads import KINDS
+    from vocabtrim_core.drafts.mtp.savings import savings
+    from vocabtrim_core.forecast.devices import device
 
     head = draft.head
     row: Result = {
@@ -100,13 +109,13 @@ def _draft(draft: DraftHead, k: int | None) -> Result:
         "smaller_head_rows": draft.trimmed,
     }
     if k is not None:
-        trimmed_bytes = head.bytes_of(min(k, head.rows))
+        smaller = savings(draft, k, device(hardware) if hardware else None)
         row |= {
-            "head_bytes_at_k": trimmed_bytes,
-            "share_of_step_at_k": draft.share(min(k, head.rows)),
-            "saved_per_step": head.bytes - trimmed_bytes,
-            # A head shared with the target stays whole beside the copy.
-            "memory_change": trimmed_bytes - head.bytes if draft.own else trimmed_bytes,
+            "head_bytes_at_k": smaller.head_bytes,
+            "share_of_step_at_k": smaller.share,
+            "saved_per_step": smaller.saved_bytes,
+            "memory_change": smaller.memory_change,
+            "seconds_saved_per_step": smaller.seconds,
         }
     return row
 
@@ -120,7 +129,7 @@ def _heads_text(result: Result) -> str:
     if not result["drafts"]:
         lines.append("There is no draft in it: no mtp.*, no layer with eh_proj, no fc.")
     for draft in result["drafts"]:
-        lines.append(_draft_text(draft, result["k"]))
+        lines.append(_draft_text(draft, result["k"], result["hardware"]))
     if result["tokens_without_text"]:
         lines.append(
             f"{result['tokens_without_text']:,} ids of the list are rows by which the model is "
@@ -134,7 +143,7 @@ def _heads_text(result: Result) -> str:
     return "\n\n".join(lines)
 
 
-def _draft_text(draft: Result, k: int | None) -> str:
+def _draft_text(draft: Result, k: int | None, hardware: str | None) -> str:
     size = format_bytes
     text = (
         f"{draft['name']}: {draft['title']}\n"
@@ -154,6 +163,12 @@ def _draft_text(draft: Result, k: int | None) -> str:
             f"{size(abs(change))}"
         )
         text += ", the copy of the rows" if change > 0 else ""
+        if draft["seconds_saved_per_step"] and hardware:
+            low, high = (1e3 * seconds for seconds in draft["seconds_saved_per_step"])
+            text += (
+                f"\non {HARDWARE[hardware].name} these bytes take {low:,.2f} to {high:,.2f} ms per "
+                "drafted token"
+            )
     return text
 
 
@@ -182,6 +197,7 @@ def _trim_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _trim(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.drafts.hub_checkpoint import is_hub_id
     from vocabtrim_core.drafts.mtp.gguf_heads import GGUF, heads_in
     from vocabtrim_core.vocabulary_file import vocabulary_in
 
@@ -190,7 +206,13 @@ def _trim(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError(f"A GGUF file is written to a GGUF file; let --out {out} end in .gguf.")
     if path.suffix != GGUF and arguments.sidecar:
         raise InputError("--sidecar is for GGUF files; a folder gets the smaller head in a copy.")
-    vocabulary = vocabulary_in(arguments.vocabulary, heads_in(path).vocab_size, None)
+    if is_hub_id(path):
+        raise InputError(
+            f"There is no model at {path} on this machine; rows are taken from its files: fetch it "
+            f"(`hf download {path} --local-dir DIR`), then give that folder."
+        )
+    model = heads_in(path)
+    vocabulary = vocabulary_in(arguments.vocabulary, model.vocab_size, None)
     if path.suffix == GGUF:
         from vocabtrim_core.drafts.mtp.gguf_copy import gguf_sidecar, gguf_with_draft_head
 
@@ -202,8 +224,16 @@ def _trim(arguments: argparse.Namespace, progress: Progress) -> Result:
     line = shell_line(
         "trim-mtp", path.resolve().name, "--vocabulary", arguments.vocabulary.name, "--out", "DIR"
     )
-    progress(0, 1, f"copying the rows of {path.name}")
-    record = copy_with_draft_head(path, vocabulary, out, command=line)
+    total = model.drafts[0].head.bytes_of(len(vocabulary)) if model.drafts else 1
+    written = 0
+
+    def on_written(count: int, tensor: str) -> None:
+        nonlocal written
+        written += count
+        progress(min(written, total), total, f"writing {tensor}")
+
+    progress(0, total, f"copying the rows of {path.name}")
+    record = copy_with_draft_head(path, vocabulary, out, command=line, on_written=on_written)
     result: dict[str, Any] = asdict(record)
     return {"out": out, **result, "files": list(record.files)}
 

@@ -165,6 +165,7 @@ def _drafts_text(result: Result) -> str:
         "feed-forward",
         "MFLOPs per token",
         "LM head share",
+        "target layers",
         "shapes from",
     )
     rows = (
@@ -177,6 +178,7 @@ def _drafts_text(result: Result) -> str:
             draft["intermediate_size"],
             round(draft["flops"] / 1e6, 1),
             f"{draft['head_share']:.1%}",
+            draft["target_layers"] or "unknown",
             draft["source"],
         )
         for draft in result["drafts"]

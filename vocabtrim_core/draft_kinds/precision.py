@@ -46,6 +46,7 @@ class WeightBytes:
                     f"Bytes per weight of the {name} must lie within {LEAST:g}..{MOST:g}, but "
                     f"they are {value:g}."
                 )
+            object.__setattr__(self, name, float(value))  # so that equal bytes have equal text
 
 
 def stated_bytes(config: ModelConfig) -> WeightBytes | None:

@@ -54,6 +54,11 @@ class StoredTensor:
     data: np.ndarray
 
     @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return len(self.data)
+
+    @property
     def rows(self) -> np.ndarray:
         """The rows as bytes: uint8[shape[0], bytes of a row], mapped; InputError for a scalar."""
         if not self.shape:
@@ -85,6 +90,22 @@ class StoredTensor:
         if self.dtype not in ("BOOL", "U8"):
             raise InputError(f"{self.name} must hold true and false (BOOL), not {self.dtype}.")
         return self.data.astype(bool)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeaderTensor(StoredTensor):
+    """A tensor of which only the header is here, as of a model on the hub; `data` is empty.
+
+    Attributes:
+        length: Its length in bytes.
+    """
+
+    length: int
+
+    @property
+    def size(self) -> int:
+        """See `StoredTensor.size`."""
+        return self.length
 
 
 def read_tensors(path: Path) -> dict[str, StoredTensor]:

@@ -13,7 +13,7 @@ from vocabtrim_core.drafts import estimate as trainings
 from vocabtrim_core.drafts.peak_memory import memory_problem
 from vocabtrim_core.drafts.plan import SMALL_PLAN, Deployment, TrainingPlan
 from vocabtrim_core.drafts.target import Target
-from vocabtrim_core.drafts.tokenized_dataset import survey
+from vocabtrim_core.drafts.tokenized_dataset import head_of, survey
 from vocabtrim_core.drafts.training_env import Trainer
 from vocabtrim_core.drafts.trial import Setting
 from vocabtrim_core.experiment.plan import (
@@ -126,7 +126,7 @@ def estimate(plan: ExperimentPlan, target: Target, trainer: Trainer) -> Experime
     training = trainings.estimate(
         setting, sizes_of(plan, target), max_tokens=plan.max_tokens, surveyed=surveyed
     )
-    rates = known_rates(plan, target, tried, *surveyed)
+    rates = known_rates(plan, target, tried, _answer_length(setting, tried))
     engine = round(
         ENGINE_BYTES[plan.engine]
         + WEIGHT_BYTES[plan.engine] * (target.architecture.target_weights or 0)
@@ -211,6 +211,14 @@ def _each_rate(plan: ExperimentPlan, ks: Sequence[int], rates: Rates) -> Iterato
     for k in ks:
         for steps in plan.draft_steps if k in with_each else (max(plan.draft_steps),):
             yield rates.of(k, steps)
+
+
+def _answer_length(setting: Setting, tried: AnswersTrial | None) -> float:
+    """Tokens of an answer of the trial that has its end; 0 without any."""
+    if tried is None or not tried.kept:
+        return 0.0
+    answers = head_of(setting.corpus, setting.recipe, tried.kept)
+    return sum(int(mask.sum()) for _, mask in answers) / max(len(answers), 1)
 
 
 def _surveyed(

@@ -81,11 +81,7 @@ class Rates:
 
 
 def known_rates(
-    plan: ExperimentPlan,
-    target: Target,
-    tried: AnswersTrial | None,
-    conversations: int,
-    tokens: int,
+    plan: ExperimentPlan, target: Target, tried: AnswersTrial | None, answer_length: float
 ) -> Rates:
     """Find the rates of a plan: as an experiment measured them here, from the trial, or computed.
 
@@ -93,8 +89,7 @@ def known_rates(
         plan: The settings of the experiment.
         target: Its target.
         tried: A trial of its answers.
-        conversations: Conversations that will be trained on.
-        tokens: Their tokens.
+        answer_length: Tokens of one of these answers that has its end, without the question.
 
     Returns:
         The rates.
@@ -112,9 +107,8 @@ def known_rates(
             known = {(k, steps): rate for (k, steps), rate in rates.items() if k is not None}
             return Rates(plan.engine, alone, size, known, "run")
     if tried:
-        mean = tokens / max(conversations, 1)
         # An answer that was cut has every token that it may have.
-        answered = tried.kept * mean + (tried.asked - tried.kept) * plan.answer_tokens
+        answered = tried.kept * answer_length + (tried.asked - tried.kept) * plan.answer_tokens
         return Rates(
             plan.engine, answered / tried.seconds / AT_ONCE[plan.engine], size, source="trial"
         )

@@ -72,8 +72,10 @@ def export(
         InputError: The choice cannot be exported, `out` is not empty, or cannot be written.
     """
     context = context or ExportContext()
-    if context.architecture is not None and borrowed(context.architecture):
-        context = replace(context, architecture=None)
+    shape = context.architecture
+    if shape is not None and borrowed(shape):
+        why = f"the shapes of {shape.name} are not those of a model with V = {shape.vocab_size:,}"
+        context = replace(context, architecture=None, without_architecture=why)
     exporters = exporters_named(formats)
     check_export(vocabulary, exporters, context)
     with new_folder(out) as scratch:

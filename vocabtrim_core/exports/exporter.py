@@ -38,6 +38,7 @@ class ExportContext:
         draft: Folder of a draft checkpoint, for formats that need its weights.
         target: Folder of the draft's target, where the draft uses the target's head.
         progress: Called as progress(done, total, message).
+        without_architecture: Why there are no draft's shapes, as a clause.
     """
 
     counts: TokenCounts | None = None
@@ -50,6 +51,7 @@ class ExportContext:
     draft: Path | None = None
     target: Path | None = None
     progress: Callable[..., object] | None = None
+    without_architecture: str = "no draft architecture was given"
 
     def by_frequency(self, ids: np.ndarray) -> np.ndarray:
         """Sort token ids by falling count.
@@ -89,7 +91,8 @@ class Exporter:
         read: read(folder, k) returns int64[k], the target id of each draft id as the consumer reads
             it; InputError when the files are not what `write` makes.
         max_k: The largest k that the consumer supports.
-        wants: Field of ExportContext -> the sentence to note when it is missing.
+        wants: Field of ExportContext -> the sentence to note when it is missing, with {why} for
+            the reason why there is no architecture.
         full: What holds where all V tokens are kept.
         notes: notes(context) returns more sentences for the manifest.
         needs_draft: Whether context.draft must name a checkpoint.

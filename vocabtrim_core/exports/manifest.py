@@ -209,7 +209,7 @@ def _notes(
     coverage: float | None,
 ) -> tuple[str, ...]:
     notes = [
-        sentence
+        sentence.format(why=context.without_architecture)
         for exporter in exporters
         for field_name, sentence in exporter.wants.items()
         if getattr(context, field_name) is None

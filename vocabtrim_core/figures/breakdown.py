@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.draft_kinds.kind import COMPONENTS
-from vocabtrim_core.figures.style import LIGHT, Palette, layout
+from vocabtrim_core.figures.style import LIGHT, UNIFORM_TEXT, Palette, layout
 
 
 class BreakdownInfo(NamedTuple):
@@ -74,10 +74,9 @@ def breakdown_figure(info: BreakdownInfo, palette: Palette = LIGHT) -> go.Figure
             orientation="h",
             name=component,
             marker={"color": colour, "line": {"color": palette.ground, "width": 1}},
-            text=[f"{v:,.1f}" if v > 0.045 * max(totals) else "" for v in values],
+            text=[f"{v:,.1f}" for v in values],
             textposition="inside",
             insidetextanchor="middle",
-            constraintext="none",
             textangle=0,
             insidetextfont={"color": palette.ground} if component == "LM head" else None,
             customdata=[v / t for v, t in zip(values, totals, strict=True)],
@@ -85,7 +84,7 @@ def breakdown_figure(info: BreakdownInfo, palette: Palette = LIGHT) -> go.Figure
             " (%{customdata:.1%})<extra></extra>",
         )
     layout(figure, palette, height=330, barmode="stack", bargap=0.28)
-    figure.update_layout(legend_traceorder="normal")
+    figure.update_layout(legend_traceorder="normal", uniformtext=UNIFORM_TEXT)
     figure.update_yaxes(autorange="reversed", showgrid=False, dividercolor="rgba(0,0,0,0)")
     figure.update_xaxes(title_text="Per draft step: millions of FLOPs, or megabytes of weights")
     return figure

@@ -8,10 +8,9 @@ import plotly.graph_objects as go
 
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.draft_kinds.kind import COMPONENTS, HEAD, MARKOV
-from vocabtrim_core.figures.style import LIGHT, Palette, layout
+from vocabtrim_core.figures.style import LIGHT, UNIFORM_TEXT, Palette, layout
 
 TARGET, LAYERS = "Target", "Draft layers"
-LEAST_LABEL = 0.07  # of the longer bar: a narrower part has no room for its number
 
 
 class CycleInfo(NamedTuple):
@@ -75,16 +74,15 @@ def cycle_figure(info: CycleInfo, palette: Palette = LIGHT) -> go.Figure:
             orientation="h",
             name=part,
             marker={"color": colours[part], "line": {"color": palette.ground, "width": 1}},
-            text=[f"{side / unit:,.2f}" if side > LEAST_LABEL * longest else "" for side in sides],
+            text=[f"{side / unit:,.2f}" for side in sides],
             textposition="inside",
             insidetextanchor="middle",
-            constraintext="none",
             textangle=0,
-            insidetextfont={"color": palette.ground if part == HEAD else palette.ink},
+            insidetextfont={"color": palette.ground} if part == HEAD else None,
             hovertemplate=f"<b>{part}</b><br>%{{x:,.3f}} {name} a cycle<extra></extra>",
         )
     layout(figure, palette, height=240, barmode="stack", bargap=0.3)
-    figure.update_layout(legend_traceorder="normal")
+    figure.update_layout(legend_traceorder="normal", uniformtext=UNIFORM_TEXT)
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category", ticksuffix=" ")
     figure.update_xaxes(title_text=f"Weights read per cycle, K = {info.depth:,}: {name}")
     return figure

@@ -15,6 +15,8 @@ from vocabtrim_core.palette import LIGHT as LIGHT
 from vocabtrim_core.palette import Palette as Palette
 
 POINTS = 320  # sizes per curve; more are not visible
+# Numbers inside bars: alike in size, and left out of bars that are too narrow for 9 pixels.
+UNIFORM_TEXT = {"minsize": 9, "mode": "hide"}
 
 
 def log_sizes(vocab_size: int, *marks: int, points: int = POINTS) -> np.ndarray:

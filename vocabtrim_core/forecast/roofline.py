@@ -91,7 +91,9 @@ def roofline(
     if target is None:
         raise InputError(
             f"{architecture.name} does not say how many layers its target has, or which kinds, so "
-            "the time of a verification is unknown; use the target's config.json or measured runs."
+            "the time of a verification is unknown; give the target's config.json (--draft-config "
+            "FILE, which then gives the draft's shapes too), or the times of two measured cycles "
+            "(--measured K=SECONDS)."
         )
     _check_memory(architecture, hardware, batch, context)
     bandwidth = hardware.expected_bandwidth

@@ -2,132 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core import workspace
 from vocabtrim_core.draft_kinds import TRIMMED
 from vocabtrim_core.draft_kinds.precision import WeightBytes
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.kinds import JSON, Kind, json_of, number
+from vocabtrim_core.fields.kinds import JSON, Kind, digits, json_of, number
 from vocabtrim_core.fields.leaf import Leaf, ReadContext
-from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.selection_spec.draft_names import (
+    default_draft,
+    draft_name,
+    is_unchosen,
+    load_draft,
+    own_drafts,
+    preset_name,
+    stated_bytes_of,
+)
 
 if TYPE_CHECKING:
     from vocabtrim_core.draft_cost import DraftArchitecture
 
 
-def own_drafts() -> list[str]:
-    """Names of the config.json files in this workspace, sorted."""
-    return sorted(path.name for path in workspace.folder("drafts").glob("*.json"))
-
-
-def load_draft(name: str) -> DraftArchitecture:
-    """Load a draft architecture by name.
-
-    Args:
-        name: A preset, or a config.json of this workspace.
-
-    Returns:
-        The architecture over its own V.
-
-    Raises:
-        InputError: The file cannot be read as one.
-    """
-    from vocabtrim_core.draft_config import load_architecture
-    from vocabtrim_core.draft_presets import PRESETS
-
-    return load_architecture(name if name in PRESETS else draft_file(name))
-
-
-def draft_file(name: str) -> Path:
-    """Locate the config.json of a draft that is no preset.
-
-    Args:
-        name: Its name in the workspace; folders in it are ignored.
-
-    Returns:
-        The path, whether or not the file exists.
-    """
-    return workspace.folder("drafts") / Path(name).name
-
-
-def keep_config(content: bytes) -> str:
-    """Store a config.json under a name made from its content.
-
-    Args:
-        content: The bytes of the file.
-
-    Returns:
-        The name.
-    """
-    name = f"config-{hashlib.sha256(content).hexdigest()[:8]}.json"
-    write_atomic(draft_file(name), content)
-    return name
-
-
-def default_draft(vocab_size: int) -> DraftArchitecture:
-    """Choose the draft architecture for a vocabulary size.
-
-    Args:
-        vocab_size: V.
-
-    Returns:
-        The first preset with this V, as in commands, else Llama 3.1's shapes over it.
-    """
-    from vocabtrim_core.draft_config import preset_of
-    from vocabtrim_core.draft_presets import PRESETS
-
-    return preset_of(vocab_size) or replace(PRESETS["llama-3.1-8b"], vocab_size=vocab_size)
-
-
-def preset_name(shape: DraftArchitecture) -> str:
-    """Find the preset that has the shapes of an architecture.
-
-    Args:
-        shape: The architecture; its V and its charge of the feature fusion are not compared.
-
-    Returns:
-        The preset's name, "" for other shapes.
-    """
-    from vocabtrim_core.draft_presets import PRESETS
-
-    preset = PRESETS.get(shape.name)
-    return shape.name if preset and _alike(preset, shape) else ""
-
-
-def draft_name(shape: DraftArchitecture) -> str:
-    """Find the name of an architecture, and store its config.json where it has none.
-
-    Args:
-        shape: The architecture.
-
-    Returns:
-        A preset, or a config.json of the workspace.
-    """
-    from vocabtrim_core.draft_config import kept_config
-
-    if name := preset_name(shape):
-        return name
-    for name in sorted(own_drafts(), key=lambda name: name != f"{shape.name}.json"):
-        try:
-            if _alike(load_draft(name), shape):
-                return name
-        except InputError:
-            continue  # a file that no longer reads as one
-    config = kept_config(replace(shape, fusion_per_step=True))  # the widget `fusion` keeps it
-    return keep_config(json.dumps(config, indent=1).encode())
-
-
-def _alike(known: DraftArchitecture, shape: DraftArchitecture) -> bool:
-    overrides = {"vocab_size": shape.vocab_size, "fusion_per_step": shape.fusion_per_step}
-    return replace(known, **overrides) == shape
+# Bytes per weight of the target's layers, the draft's layers and head rows: parameters of an
+# address and keys of widgets.
+BYTES = ("target_bytes", "layer_bytes", "row_bytes")
+LABEL = " · "  # between the kind of a preset and its name, in menus and the addresses they write
 
 
 def draft_options(to: Any, default: str) -> Any:
@@ -181,7 +85,11 @@ class Draft(Kind):
             help="charge the feature fusion to the cycle, as engines run it, instead of to every "
             "draft step, as the paper does",
         )
-        draft_options(to, "(default: the first preset whose V is that of the counts)")
+        draft_options(
+            to,
+            "(default: the only preset with the V of the counts; of Llama 3.1 "
+            "the paper's, llama-3.1-8b)",
+        )
 
     def dests(self, leaf: Leaf) -> list[str]:
         """See `Kind.dests`."""
@@ -191,10 +99,12 @@ class Draft(Kind):
         """See `Kind.argv`."""
         name, file = preset_name(value), files.get("--draft-config", "DRAFT_CONFIG")
         words = ["--draft", name] if name else ["--draft-config", str(file)]
+        if stored := stated_bytes_of(value):
+            words += ["--weight-bytes", *(digits(part) for part in astuple(stored))]
         return words if value.fusion_per_step else [*words, "--fusion-per-cycle"]
 
     def from_argv(self, leaf: Leaf, arguments: Namespace, at: ReadContext) -> Any:
-        """Read the named architecture, else the first preset with this V; notes go to stderr.
+        """Read the named architecture, else the preset that V decides; notes go to stderr.
 
         Args:
             leaf: The field's leaf.
@@ -205,11 +115,17 @@ class Draft(Kind):
             The architecture over V.
 
         Raises:
-            InputError: No preset has this V and none is named.
+            InputError: None is named, and no preset has this V, or several have it.
         """
-        from vocabtrim_core.draft_config import fitted, preset_of
+        from vocabtrim_core.draft_config import fitted, preset_of, presets_of
 
         named = named_draft(arguments) or preset_of(at.vocab_size)
+        if named is None and (several := presets_of(at.vocab_size)):
+            raise InputError(
+                f"V = {at.vocab_size:,}, the vocabulary size of these counts, is that of several "
+                f"drafts: name one with --draft ({', '.join(several)}), or give its config.json "
+                "with --draft-config FILE."
+            )
         if named is None:
             raise InputError(
                 f"No draft preset has V = {at.vocab_size:,}, the vocabulary size of these counts; "
@@ -224,10 +140,14 @@ class Draft(Kind):
 
     def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
         """See `Kind.query`; other shapes than a preset's are written as JSON."""
-        parameters = {"draft": value.name}
+        parameters = {} if is_unchosen(value) else {"draft": value.name}
         if not value.fusion_per_step:
             parameters["fusion"] = "false"
-        return parameters if preset_name(value) else parameters | {"shape": JSON.show(value)}
+        if not preset_name(value):
+            return parameters | {"shape": JSON.show(value)}
+        stored = stated_bytes_of(value)
+        texts = (digits(part) for part in astuple(stored)) if stored else ()
+        return parameters | dict(zip(BYTES, texts, strict=False))
 
     def from_query(self, leaf: Leaf, query: Mapping[str, str], at: ReadContext) -> Any:
         """Read the architecture of an address: its shapes, its name, or the default for V.
@@ -249,24 +169,53 @@ class Draft(Kind):
 
         if shape := query.get("shape"):
             return json_of(DraftArchitecture).link(Leaf(param="shape"), shape)
-        name, fusion = query.get("draft"), query.get("fusion", "true")
+        name, fusion = query.get("draft") or None, query.get("fusion", "true")
+        if name is not None:
+            name = name.rpartition(LABEL)[2]
         if fusion not in ("true", "false"):
             raise InputError(f"The link's fusion must be true or false, not {fusion!r}.")
         if name is not None and name not in PRESETS and name not in own_drafts():
             raise InputError(f"The link's draft {name!r} is no draft architecture known by name.")
         known = default_draft(at.vocab_size) if name is None else load_draft(name)
-        return replace(fitted(known, at.vocab_size)[0], fusion_per_step=fusion == "true")
+        shape = replace(fitted(known, at.vocab_size)[0], fusion_per_step=fusion == "true")
+        return _with_parts(shape, [_link_bytes(query, part) for part in BYTES])
 
     def session(self, leaf: Leaf, value: Any) -> dict[str, Any]:
         """See `Kind.session`."""
-        return {"draft": draft_name(value), "fusion": value.fusion_per_step}
+        name = None if is_unchosen(value) else draft_name(value)
+        stored = stated_bytes_of(value)
+        parts = astuple(stored) if stored else (None,) * len(BYTES)
+        return {
+            "draft": name,
+            "fusion": value.fusion_per_step,
+            **dict(zip(BYTES, parts, strict=True)),
+        }
 
     def from_session(self, leaf: Leaf, session: Mapping[str, Any], at: ReadContext) -> Any:
         """See `Kind.from_session`."""
         from vocabtrim_core.draft_config import fitted
 
-        shape, _ = fitted(load_draft(session["draft"]), at.vocab_size)
-        return replace(shape, fusion_per_step=session["fusion"])
+        name = session["draft"]
+        known = default_draft(at.vocab_size) if name is None else load_draft(name)
+        shape = replace(fitted(known, at.vocab_size)[0], fusion_per_step=session["fusion"])
+        return _with_parts(shape, [session.get(part) for part in BYTES])
+
+
+def _with_parts(shape: DraftArchitecture, parts: Sequence[float | None]) -> DraftArchitecture:
+    """Bytes per weight of target, layers and head; None for what the shapes say themselves."""
+    if all(part is None for part in parts):
+        return shape
+    stored = zip(parts, astuple(shape.part_bytes), strict=True)
+    return replace(
+        shape, weight_bytes=WeightBytes(*(own if part is None else part for part, own in stored))
+    )
+
+
+def _link_bytes(query: Mapping[str, str], name: str) -> float | None:
+    try:
+        return number(query[name]) if query.get(name) else None
+    except ArgumentTypeError as error:
+        raise InputError(f"The link's {name}: {error}.") from error
 
 
 def named_draft(arguments: Namespace) -> DraftArchitecture | None:
@@ -317,7 +266,7 @@ def draft_or_none(arguments: Namespace, vocab_size: int) -> DraftArchitecture | 
         vocab_size: V of the counts.
 
     Returns:
-        The one that is named, else the first preset with this V, else None.
+        The one that is named, else the preset that V decides, else None.
 
     Raises:
         InputError: The one that is named cannot be loaded.

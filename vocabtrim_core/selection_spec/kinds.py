@@ -14,7 +14,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.codec import from_argv
 from vocabtrim_core.fields.kinds import JSON, File, Several, integer
 from vocabtrim_core.fields.leaf import UNSET, Leaf, ReadContext
-from vocabtrim_core.selection_spec.draft_kind import DRAFT
+from vocabtrim_core.selection_spec.draft_kind import BYTES, DRAFT
 from vocabtrim_core.selection_spec.settings import OwnTokens, Pin, Settings
 
 FIRST = 5  # settings before a draft's shapes in a packed pin; newer settings follow them
@@ -67,8 +67,10 @@ class Pins(Several):
 
 def _packed(pin: Pin) -> list[Any]:
     draft = DRAFT.query(Leaf(), pin.settings.architecture)
+    if any(name in draft for name in BYTES):
+        draft["shape"] = JSON.show(pin.settings.architecture)
     numbers = [getattr(pin.settings, field.name) for field in fields(pin.settings)[1:]]
-    head = [pin.counts, pin.name, draft["draft"], "fusion" not in draft]
+    head = [pin.counts, pin.name, draft.get("draft", ""), "fusion" not in draft]
     return [*head, *numbers[:FIRST], draft.get("shape", ""), *numbers[FIRST:]]
 
 

@@ -64,6 +64,8 @@ def _seconds_per(
     for run, count in zip(runs, counts, strict=True):
         if count is None or run.latency is None or run.first_token is None:
             return None
+        if any(answer.first_token_s is None for answer in run.answers):  # the means do not fit
+            return None
         seconds += run.latency.mean - run.first_token.mean
         units += count / answers - first
     return seconds / units if units > 0 else None

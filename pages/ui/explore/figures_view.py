@@ -9,10 +9,10 @@ from pages.ui.fields import with_labels
 from pages.ui.plots import draw, palette
 from pages.ui.session import session
 from vocabtrim_core import figures
+from vocabtrim_core.draft_presets import PAPER_DRAFT
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.tradeoff import Choice, TradeOff
 
-PAPER_DRAFT = "llama-3.1-8b"
 TABLE_1 = (
     "The paper's Table 1 prints 436.2 M FLOPs for attention and 50.3 M for the feed-forward; its "
     "formulas give 134.2 M and 352.3 M at the same shapes, with the same sum, so the reduction is "

@@ -115,7 +115,7 @@ def wishes(
     with left:
         keep, drop = _lists(sets[0], tokenizer)
     with middle:
-        scripts = _scripts(tokenizer)
+        scripts = script_budgets(tokenizer)
     with right:
         every = st.slider(
             "Coverage floor on every set",
@@ -170,7 +170,12 @@ def _file(entries: list) -> Path | None:
     return vocabularies.file_of_list(entries) if entries else None
 
 
-def _scripts(tokenizer: Tokenizer | None) -> tuple[tuple[str, int], ...]:
+def script_budgets(tokenizer: Tokenizer | None) -> tuple[tuple[str, int], ...]:
+    """Fields for tokens that are kept of a script; returns (script, tokens) of each.
+
+    Args:
+        tokenizer: the tokenizer; None where it is not at hand.
+    """
     with st.expander("Reserve tokens per script"):
         if tokenizer is None:
             st.caption("This needs the tokenizer.")

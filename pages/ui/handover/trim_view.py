@@ -10,10 +10,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import jobpanel, report_state, vocabularies
+from pages.ui import jobpanel
 from pages.ui.engine_tabs import engine_tabs
 from pages.ui.fields import with_labels
 from pages.ui.format import ESTIMATED, MEASURED, megabytes, one_in, percent, plain
+from pages.ui.handover.chosen_tokens import chosen_tokens
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import coverage_on
@@ -22,8 +23,6 @@ from vocabtrim_core.drafts.slicing import NAME, Plan, SlicedDraft, plan
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.ceiling import MAX_DEPTH
 from vocabtrim_core.forecast.length_at_coverage import lengths_at
-from vocabtrim_core.selection_spec.store import keep
-from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.wording import format_bytes
 
 ABOUT = (
@@ -42,7 +41,7 @@ def panel(stored: StoredCounts) -> list[list[str]]:
     st.markdown(ABOUT)
     left, right = st.columns([1, 1.25], gap="large")
     with left:
-        vocabulary, file = _vocabulary(stored)
+        vocabulary, file = chosen_tokens(stored)
         draft = _folder("Folder of the EAGLE-3 draft", "trim_draft", "/models/eagle3-draft")
         target = _folder(
             "Folder of its target, where the draft has no head of its own",
@@ -71,15 +70,6 @@ def panel(stored: StoredCounts) -> list[list[str]]:
         _result(record.parent)
     jobpanel.watch(lambda: jobpanel.unfinished("slice"), "slice")
     return [[*argv[:-1], "DIR"]]
-
-
-def _vocabulary(stored: StoredCounts) -> tuple[DraftVocabulary, Path]:
-    """The tokens to keep and the file that names them: the choice, or an own vocabulary."""
-    view = vocabularies.in_view(stored)
-    if view.plain_k is None:
-        return view.vocabulary, view.file
-    choice = report_state.choice_of(stored)
-    return choice.open(stored.counts).vocabulary, keep(choice)
 
 
 def _folder(label: str, key: str, example: str) -> Path | None:

@@ -19,6 +19,7 @@ import numpy as np
 import vocabtrim_core
 from vocabtrim_core.drafts.checkpoint import INDEX, TORCH
 from vocabtrim_core.drafts.mtp.heads import DRAFT_HEAD, MTP, ModelHeads, find_heads
+from vocabtrim_core.drafts.mtp.layouts import HeadMatrix
 from vocabtrim_core.drafts.mtp.rows import rows_to_write
 from vocabtrim_core.drafts.tensor_files import write_safetensors
 from vocabtrim_core.errors import InputError
@@ -103,7 +104,7 @@ def copy_with_draft_head(
             or its layout does not let the rows be taken apart.
     """
     model = find_heads(folder)
-    head = _checked(model, vocabulary)
+    head = head_to_copy(model, vocabulary)
     tensors = rows_to_write(head, vocabulary.ids, DRAFT_HEAD)
     source = model.checkpoint.folder
     needed = sum(tensor.size for tensor in tensors)
@@ -162,7 +163,20 @@ def read_draft_head(folder: str | Path) -> tuple[np.ndarray, int]:
     return ids, model.vocab_size
 
 
-def _checked(model: ModelHeads, vocabulary: DraftVocabulary) -> Any:
+def head_to_copy(model: ModelHeads, vocabulary: DraftVocabulary) -> HeadMatrix:
+    """Find the head whose rows a copy of a checkpoint gets.
+
+    Args:
+        model: The checkpoint's heads.
+        vocabulary: The tokens of the smaller head.
+
+    Returns:
+        The head that its MTP layers share with the target.
+
+    Raises:
+        InputError: It has no such head, has a smaller one already, is of another V, or its files
+            cannot name a second one.
+    """
     folder, draft = model.checkpoint.folder, model.draft()
     if draft.kind != MTP or draft.own:
         why = "has a head of its own" if draft.kind == MTP else "is no MTP layer (mtp.*)"
@@ -191,7 +205,7 @@ def _checked(model: ModelHeads, vocabulary: DraftVocabulary) -> Any:
 def _index(model: ModelHeads, names: list[str], size: int) -> dict[str, Any]:
     checkpoint = model.checkpoint
     places = {name: file for file, shard in checkpoint.shards.items() for name in shard}
-    total = sum(len(t.data) for shard in checkpoint.shards.values() for t in shard.values())
+    total = sum(t.size for shard in checkpoint.shards.values() for t in shard.values())
     metadata: dict[str, Any] = {}
     if checkpoint.sharded:
         old = load_json(checkpoint.folder / INDEX)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from vocabtrim_core.drafts.hub_checkpoint import hub_checkpoint, is_hub_id
 from vocabtrim_core.drafts.mtp.heads import NEXTN, DraftHead, ModelHeads, find_heads
 from vocabtrim_core.drafts.mtp.layouts import HeadMatrix, TensorPart
 from vocabtrim_core.drafts.tensor_files import StoredTensor
@@ -44,15 +45,17 @@ def heads_in(model: Path) -> ModelHeads | GgufHeads:
     """Find the heads of a model, from headers alone.
 
     Args:
-        model: A GGUF file, or the folder of a checkpoint.
+        model: A GGUF file, the folder of a checkpoint, or the id of one on the hub.
 
     Returns:
         Its heads.
 
     Raises:
-        InputError: As `find_gguf_heads` and `find_heads`.
+        InputError: As `find_gguf_heads`, `find_heads` and `hub_checkpoint`.
     """
-    return find_gguf_heads(model) if model.suffix == GGUF else find_heads(model)
+    if model.suffix == GGUF:
+        return find_gguf_heads(model)
+    return find_heads(hub_checkpoint(str(model)) if is_hub_id(model) else model)
 
 
 def find_gguf_heads(path: Path) -> GgufHeads:

@@ -101,7 +101,7 @@ class ModelHeads:
     def tensors(self) -> list[tuple[str, str, tuple[int, ...], int]]:
         """(name, type, shape, bytes) of each tensor."""
         stored = self.checkpoint.tensors.values()
-        return [(t.name, t.dtype, t.shape, len(t.data)) for t in stored]
+        return [(t.name, t.dtype, t.shape, t.size) for t in stored]
 
     def draft(self) -> DraftHead:
         """The draft that shares the target's head, or the only one.
@@ -120,11 +120,11 @@ class ModelHeads:
         )
 
 
-def find_heads(folder: str | Path) -> ModelHeads:
+def find_heads(model: str | Path | Checkpoint) -> ModelHeads:
     """Find the heads of a checkpoint, from its index and the headers of its files.
 
     Args:
-        folder: The checkpoint.
+        model: The checkpoint, or its folder.
 
     Returns:
         Its heads; no weight is read, so that memory does not grow with the model.
@@ -132,7 +132,7 @@ def find_heads(folder: str | Path) -> ModelHeads:
     Raises:
         InputError: It is no checkpoint, a file is missing, or a head does not fit config.json.
     """
-    checkpoint = open_checkpoint(folder)
+    checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
     tensors = checkpoint.tensors
     width = checkpoint.model.required("hidden_size")
     size = checkpoint.model.required("vocab_size")
@@ -154,8 +154,8 @@ def find_heads(folder: str | Path) -> ModelHeads:
             DraftHead(
                 kind,
                 name,
-                sum(len(t.data) for t in layers),
-                int(sum(len(t.data) * _share(t.name, active, count) for t in layers)),
+                sum(t.size for t in layers),
+                int(sum(t.size * _share(t.name, active, count) for t in layers)),
                 head,
                 own is not None,
                 _trimmed(tensors),

@@ -69,12 +69,12 @@ class HeadMatrix:
     @property
     def dtype(self) -> str:
         """The type of its largest tensor."""
-        return max(self.parts, key=lambda part: len(part.tensor.data)).tensor.dtype
+        return max(self.parts, key=lambda part: part.tensor.size).tensor.dtype
 
     @property
     def bytes(self) -> int:
         """Its size with scales and zero points."""
-        return sum(len(part.tensor.data) for part in self.parts)
+        return sum(part.tensor.size for part in self.parts)
 
     def bytes_of(self, k: int) -> int:
         """Its size with k rows.
@@ -87,7 +87,7 @@ class HeadMatrix:
         """
         size = 0
         for part in self.parts:
-            whole = len(part.tensor.data)
+            whole = part.tensor.size
             if part.place in ("none", "shape"):
                 size += whole
             else:
@@ -200,7 +200,7 @@ def _compressed(name: str, own: Mapping[str, StoredTensor], width: int) -> HeadM
     parts = []
     for suffix, tensor in own.items():
         if suffix == "weight_shape":
-            if tensor.integers().tolist() != [rows, width]:
+            if len(tensor.data) and tensor.integers().tolist() != [rows, width]:
                 raise InputError(
                     f"{name}.weight_shape says {tensor.integers().tolist()}, but its packed rows "
                     f"are {rows:,} x {width:,}; the checkpoint is damaged."

@@ -108,7 +108,7 @@ EXPORTER = Exporter(
     read=read,
     max_k=131_072,
     wants={
-        "architecture": "specforge: config.json and run.yaml are left out, because no draft "
-        "architecture was given; set draft_vocab_size in your own draft config to k."
+        "architecture": "specforge: config.json and run.yaml are left out, because {why}; set "
+        "draft_vocab_size in your own draft config to k."
     },
 )

@@ -36,6 +36,7 @@ class DraftFacts:
         other_bytes: Bytes of the weights without the head.
         row_bytes: Bytes of one row of the head.
         embedded: Whether the folder has an embedding of its own.
+        folder: The folder; None where the facts are of none.
     """
 
     name: str
@@ -51,6 +52,7 @@ class DraftFacts:
     other_bytes: int = 0
     row_bytes: int = 0
     embedded: bool = False
+    folder: Path | None = None
 
     def bytes_with(self, rows: int) -> int:
         """Size of the weights with a head of some rows.
@@ -98,6 +100,7 @@ def draft_facts(folder: str | Path) -> DraftFacts:
         other_bytes=total - (len(head.data) if head else 0),
         row_bytes=len(head.data) // head.shape[0] if head and head.shape[0] else 0,
         embedded=EMBEDDING in tensors,
+        folder=draft.folder,
     )
 
 

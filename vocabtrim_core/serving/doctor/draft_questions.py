@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
 
 from vocabtrim_core.serving.doctor.draft_facts import DraftFacts, layers_fed
 from vocabtrim_core.serving.doctor.finding import Finding
@@ -57,11 +58,24 @@ def loaded(report: EngineReport, facts: DraftFacts | None) -> Finding:
     name = f"It names {report.draft}" if report.draft else "It does not name it"
     told = ", ".join(filter(None, shape))
     reason = f"{name} ({told})." if told else f"{name}."
-    given = facts.name if facts else ""
-    served = PurePosixPath(report.draft).name.removesuffix(".gguf")
-    if given and served and given != served:
-        reason += f" The folder given is called {given}: make sure that it is the same draft."
+    if facts and _is_another(report.draft, facts):
+        reason += f" The folder given is {facts.folder or facts.name}: make sure that it is the "
+        reason += "same draft."
     return Finding("loaded", question, "yes", reason)
+
+
+def _is_another(served: str, facts: DraftFacts) -> bool:
+    """Whether a server names another draft than the folder that was given.
+
+    Where both are folders of this machine, their paths decide; else their names, as in a
+    container.
+    """
+    if not served:
+        return False
+    with suppress(OSError):
+        if facts.folder and Path(served).is_dir():
+            return not Path(served).samefile(facts.folder)
+    return PurePosixPath(served).name.removesuffix(".gguf") != facts.name
 
 
 def trimmed(report: EngineReport, facts: DraftFacts | None, expected: int | None) -> Finding:

@@ -56,7 +56,7 @@ def ask(
     for i in range(answers):
         question = QUESTIONS[i % len(QUESTIONS)]
         if module is sglang:
-            by_answer += _generated(http, question)
+            by_answer += _counted(http, model, question)
         else:
             _completed(http, model, question)
         on_answer(i + 1)
@@ -85,23 +85,40 @@ def _completed(http: httpx.Client, model: str, question: str) -> None:
     _checked(http, reply)
 
 
-def _generated(http: httpx.Client, question: str) -> list[DraftCounts]:
-    """SGLang counts by position only in the answers of its own protocol."""
-    sampling = {"temperature": 0, "max_new_tokens": TOKENS}
-    body = {"text": question, "sampling_params": sampling}
-    reply = _checked(http, _post_or_get(http, "POST", "/generate", body))
-    try:
-        meta = msgspec.json.decode(reply.content)["meta_info"]
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
+def _counted(http: httpx.Client, model: str, question: str) -> list[DraftCounts]:
+    """SGLang counts by position only in what it tells beside an answer."""
+    message = {"role": "user", "content": question}
+    asked = {"model": model, "messages": [message], "max_tokens": TOKENS, "temperature": 0}
+    reply = _post_or_get(http, "POST", "/v1/chat/completions", {**asked, "return_meta_info": True})
+    answer = _object(http, reply) if reply.is_success else {}
+    choices = answer.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else {}
+    meta = first.get("meta_info") if isinstance(first, dict) else None
+    if meta is None:  # a model without a chat template, or a version that does not tell it there
+        sampling = {"temperature": 0, "max_new_tokens": TOKENS}
+        body = {"text": question, "sampling_params": sampling}
+        reply = _checked(http, _post_or_get(http, "POST", "/generate", body))
+        meta = _object(http, reply).get("meta_info")
+    if not isinstance(meta, dict):
         raise InputError(
             f"{http.base_url}generate answers with something else than SGLang does; check the URL."
-        ) from error
+        )
     counted = of_meta(meta)
     return [counted] if counted else []
 
 
+def _object(http: httpx.Client, reply: httpx.Response) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(reply.content, type=dict)
+    except msgspec.DecodeError as error:
+        raise InputError(
+            f"{str(http.base_url).rstrip('/')}{reply.request.url.path} answers with something else "
+            "than SGLang does; check the URL."
+        ) from error
+
+
 def of_meta(meta: Any) -> DraftCounts | None:
-    """What one answer of SGLang's /generate tells.
+    """What SGLang tells of one answer.
 
     Args:
         meta: Its meta_info.

@@ -16,7 +16,11 @@ SETTLE_SECONDS = 3.0  # the longest that counters may lag behind an answer
 
 LINE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{(.*)\})? ([-+.\deE]+|NaN)(?: \d+)?$", re.MULTILINE)
 POSITION = re.compile(r'position="(\d+)"')
-TOKENS = {"vllm": "generation_tokens_total", "llamacpp": "tokens_predicted_total"}
+TOKENS = {
+    "vllm": "generation_tokens_total",
+    "llamacpp": "tokens_predicted_total",
+    "sglang": "generation_tokens_total",  # of requests that are done
+}
 DRAFTS, DRAFTED, ACCEPTED, PER_POSITION = (
     f"spec_decode_num_{name}_total"
     for name in ("drafts", "draft_tokens", "accepted_tokens", "accepted_tokens_per_pos")
@@ -91,7 +95,7 @@ def read(text: str, prefix: str) -> Counters | None:
 
     Args:
         text: A /metrics page.
-        prefix: "vllm" or "llamacpp".
+        prefix: A key of TOKENS.
 
     Returns:
         The counters; None where the page has none of this prefix.
@@ -140,6 +144,26 @@ def added_by(
     if added.tokens < own or min(added.drafts, added.accepted, *added.per_position, 0) < 0:
         raise EngineError(f"{url} was started anew, or does not count what it answers.")
     return added
+
+
+def wait_until_idle(busy: Callable[[], bool], url: str) -> None:
+    """Make sure that a server has nothing left to do once it has answered everything.
+
+    Args:
+        busy: Whether it works on a request now.
+        url: Its URL.
+
+    Raises:
+        EngineError: It works on, so it does so for others.
+    """
+    until = time.monotonic() + SETTLE_SECONDS
+    while busy():
+        if time.monotonic() > until:
+            raise EngineError(
+                f"{url} works on requests of others, so neither times nor acceptance are those of "
+                "these prompts alone; measure a server that is idle."
+            )
+        time.sleep(POLL_SECONDS)
 
 
 def _by_position(values: Mapping[str, float]) -> tuple[int, ...]:

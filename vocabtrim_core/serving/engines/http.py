@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from vocabtrim_core.serving.engine import Generation, Prompt
+from vocabtrim_core.serving.engines import counters
 from vocabtrim_core.serving.engines.connection import Connection
-from vocabtrim_core.serving.engines.counters import Counters, added_by
+from vocabtrim_core.serving.engines.counters import Counters
 from vocabtrim_core.serving.engines.recognition import KNOWN
 from vocabtrim_core.serving.engines.requests_at_once import send_all
 from vocabtrim_core.serving.engines.served import Served
@@ -86,6 +87,10 @@ class EngineHttp(Connection, ABC):
         """What the server has counted since its start; None where it publishes nothing."""
         return None
 
+    def busy(self) -> bool:
+        """Whether the server works on a request now; False where it does not tell."""
+        return False
+
     def gap(self, ids: Sequence[int], one: int, other: int) -> float | None:
         """How near a tie two tokens are.
 
@@ -130,8 +135,8 @@ class EngineHttp(Connection, ABC):
             The answers in the order of the prompts, and the wall time in seconds.
 
         Raises:
-            EngineError: A request failed (the first error of all threads), or the server generated
-                tokens for others meanwhile.
+            EngineError: A request failed (the first error of all threads), or the server worked
+                for others meanwhile.
             Cancelled: From `check`.
         """
         self._counted, self.answered = Counted(), 0
@@ -144,9 +149,11 @@ class EngineHttp(Connection, ABC):
             self.answered = number
 
         answers, seconds = send_all(generate, prompts, concurrency, check, answered)
+        counters.wait_until_idle(self.busy, self.url)
         if before is not None:
             own = sum(answer.tokens for answer in answers)
-            self._counted = added_by(own, before, self.counters, self.url).counted()
+            added = counters.added_by(own, before, self.counters, self.url)
+            self._counted = added.counted()
         return answers, seconds
 
     def note_answer(

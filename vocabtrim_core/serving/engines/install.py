@@ -85,18 +85,25 @@ def install(name: str, progress: Callable[..., object]) -> Program:
     python = folder / "bin" / "python"
     steps = [
         ("Making the environment", [sys.executable, "-m", "venv", "--clear", str(folder)]),
-        ("Installing", [str(python), "-m", "pip", "install", "--quiet", engine.package]),
+        (
+            f"Installing {engine.package}, which takes about {engine.minutes} minutes",
+            [str(python), "-m", "pip", "install", "--quiet", engine.package],
+        ),
         (
             "Removing what breaks it",
             [str(python), "-m", "pip", "uninstall", "--quiet", "--yes", *engine.without],
         ),
     ]
     try:
-        for number, (message, line) in enumerate(steps):
-            progress(number, len(steps), message)
+        for message, line in steps:
+            progress(
+                0, None, message
+            )  # how long the steps take has nothing to do with their number
             done = subprocess.run(line, capture_output=True, text=True, stdin=subprocess.DEVNULL)
             if done.returncode:
-                raise InputError(f"{message} {engine.package} failed: {complaint(done.stderr)}")
+                raise InputError(
+                    f"The installation of {engine.package} failed: {complaint(done.stderr)}"
+                )
         return add(name, str(python))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

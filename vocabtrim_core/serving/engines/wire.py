@@ -65,3 +65,17 @@ def short(text: str) -> str:
         At most 200 characters of it, in one line, without a final stop.
     """
     return " ".join(text.split())[:200].rstrip(".")
+
+
+def of_first_token(seconds: float | None, tokens: int) -> float | None:
+    """The time of the first token, from the time of the first event.
+
+    Args:
+        seconds: When the first event came.
+        tokens: Tokens in it.
+
+    Returns:
+        The time; None where the event held more tokens, as those of a busy server do, so that the
+        first one came earlier.
+    """
+    return None if tokens > 1 else seconds

@@ -25,7 +25,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.drafts.training_env import complaint
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG
-from vocabtrim_core.tokenizers.gguf_vocabulary import open_gguf
+from vocabtrim_core.tokenizers.gguf_vocabulary import open_gguf, unreadable
 from vocabtrim_core.workspace.files import atomic
 from vocabtrim_core.workspace.locks import named_lock
 
@@ -220,4 +220,4 @@ def read_fields(path: Path) -> dict[str, Any]:
             for name, field in fields
         }
     except (OSError, ValueError, IndexError) as error:
-        raise InputError(f"{path} is not a GGUF file that can be read: {error}.") from error
+        raise unreadable(path, error) from error

@@ -20,11 +20,12 @@ from vocabtrim_core.serving.engines.counters import Counters
 from vocabtrim_core.serving.engines.http import EngineHttp
 from vocabtrim_core.serving.engines.recognition import LLAMA_CPP, TITLES
 from vocabtrim_core.serving.engines.served import Served, Value
-from vocabtrim_core.serving.engines.wire import short
+from vocabtrim_core.serving.engines.wire import of_first_token, short
 from vocabtrim_core.serving.measurement import Answer
 
 TYPES = "speculative.types"
 TRIED_TOKENS = 6  # of an answer that tells whether and how far the server drafts
+PROCESSING = "llamacpp:requests_processing"
 TOP = 50  # log-probabilities that are asked for
 
 
@@ -104,6 +105,12 @@ class LlamaHttp(EngineHttp):
             self.notes[note] = None
             return None
 
+    def busy(self) -> bool:
+        """See `EngineHttp.busy`: tokens are counted once a request is done."""
+        if not self._has_metrics:
+            return False
+        return any(counters.parse(self.text("/metrics")).get(PROCESSING, {}).values())
+
     def generate(self, prompt: Prompt, generation: Generation, stop: threading.Event) -> Answer:
         """See `EngineHttp.generate`."""
         body = {
@@ -130,6 +137,7 @@ class LlamaHttp(EngineHttp):
         if not events or not events[-1].stop or events[-1].timings is None:
             raise EngineError(f"{self.url} broke an answer off before its end.")
         last, ids = events[-1], [i for event in events for i in event.tokens]
+        first_s = of_first_token(first_s, len(events[0].tokens))
         self.note_answer(prompt, generation, "".join(event.content for event in events), ids)
         # Each verification gives one token beside the accepted ones, the prefill the first of all.
         drafted = events[-1].timings.draft_n > 0

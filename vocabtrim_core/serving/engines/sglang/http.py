@@ -16,15 +16,18 @@ from typing import Any, ClassVar
 import msgspec
 
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
+from vocabtrim_core.serving.engines import counters
+from vocabtrim_core.serving.engines.counters import Counters
 from vocabtrim_core.serving.engines.http import EngineHttp
-from vocabtrim_core.serving.engines.recognition import SGLANG, TITLES
+from vocabtrim_core.serving.engines.recognition import METRICS, SGLANG, TITLES
 from vocabtrim_core.serving.engines.served import Served
 from vocabtrim_core.serving.engines.sglang import server_info
-from vocabtrim_core.serving.engines.wire import short
+from vocabtrim_core.serving.engines.wire import of_first_token, short
 from vocabtrim_core.serving.measurement import Answer
 
 FLUSH_SECONDS = 60.0  # the longest wait for other requests of a server
 POLL_SECONDS = 0.25
+FLUSH, BUSY = "/flush_cache", 400  # its answer while it works on a request
 
 
 class _Meta(msgspec.Struct):
@@ -48,6 +51,7 @@ class SglangHttp(EngineHttp):
     engine: ClassVar[str] = SGLANG
     title: ClassVar[str] = TITLES[SGLANG]
     recorded: ClassVar[tuple[str, ...]] = server_info.RECORDED
+    _has_metrics = True
 
     def read(self) -> Served:
         """See `EngineHttp.read`."""
@@ -60,15 +64,36 @@ class SglangHttp(EngineHttp):
             EngineError: The server does not answer, or is busy for more than 60 s.
         """
         until = time.monotonic() + min(FLUSH_SECONDS, self.stall)
-        while True:
-            with self.explained("/flush_cache"):
-                reply = self._client.post("/flush_cache")
-            if reply.status_code != 400:
-                self.check(reply, "/flush_cache")
-                return
+        while self.busy():
             if time.monotonic() > until:
                 raise EngineError(f"{self.url} does not flush its cache: it is busy with others.")
             time.sleep(POLL_SECONDS)
+
+    def busy(self) -> bool:
+        """See `EngineHttp.busy`: it refuses to flush its cache while it works on a request."""
+        with self.explained(FLUSH):
+            reply = self._client.post(FLUSH)
+        if reply.status_code == BUSY:
+            return True
+        self.check(reply, FLUSH)
+        return False
+
+    def counters(self) -> Counters | None:
+        """See `EngineHttp.counters`; tokens alone, since each answer has its verifications."""
+        if not self._has_metrics:
+            return None
+        try:
+            return counters.read(self.text(METRICS), SGLANG) or Counters()  # none before the first
+        except EngineError as error:
+            if "HTTP 404" not in str(error):
+                raise
+            self._has_metrics = False
+            note = (
+                f"{self.url} has no /metrics, so requests of others that it finished during a run "
+                "are not seen; start it with `--enable-metrics`."
+            )
+            self.notes[note] = None
+            return None
 
     def generate(self, prompt: Prompt, generation: Generation, stop: threading.Event) -> Answer:
         """See `EngineHttp.generate`."""
@@ -79,17 +104,19 @@ class SglangHttp(EngineHttp):
             "ignore_eos": generation.ignore_eos,
         }
         body = {**source, "sampling_params": parameters, "stream": True}
-        first_s, last, ended = None, b"", False
+        first_s, first, last, ended = None, b"", b"", False
         began = time.perf_counter()
-        # Only the last event is decoded. The texts are cumulative, and decoding all of them
-        # would make this client the bottleneck at high concurrency.
+        # Only the first and the last event are decoded. The texts are cumulative, and decoding all
+        # of them would make this client the bottleneck at high concurrency.
         for data in self.stream("/generate", body, stop):
             if data == b"[DONE]":
                 ended = True
                 break
-            first_s = first_s or time.perf_counter() - began
+            first_s, first = first_s or time.perf_counter() - began, first or data
             last = data
         seconds = time.perf_counter() - began
+        begins = self._event(first).meta_info
+        first_s = of_first_token(first_s, begins.completion_tokens if begins else 0)
         return self._answer(prompt, generation, last, ended, seconds, first_s)
 
     def gap(self, ids: Sequence[int], one: int, other: int) -> float | None:
@@ -116,10 +143,7 @@ class SglangHttp(EngineHttp):
         seconds: float,
         first_s: float | None,
     ) -> Answer:
-        try:
-            event = msgspec.json.decode(last, type=_Event) if last else _Event()
-        except msgspec.DecodeError as error:
-            raise EngineError(f"{self.url}/generate answers garbage: {error}.") from error
+        event = self._event(last)
         if event.error is not None:
             raise EngineError(f"{self.url} failed while it answered: {short(str(event.error))}.")
         meta = event.meta_info
@@ -133,3 +157,9 @@ class SglangHttp(EngineHttp):
         self.note_answer(prompt, generation, event.text, event.output_ids if whole else ())
         accepted = meta.spec_correct_drafts_histogram or meta.spec_accept_histogram or ()
         return Answer(meta.completion_tokens, seconds, first_s, meta.spec_verify_ct, (*accepted,))
+
+    def _event(self, data: bytes) -> _Event:
+        try:
+            return msgspec.json.decode(data, type=_Event) if data else _Event()
+        except msgspec.DecodeError as error:
+            raise EngineError(f"{self.url}/generate answers garbage: {error}.") from error

@@ -20,7 +20,7 @@ from vocabtrim_core.serving.engines.counters import Counters
 from vocabtrim_core.serving.engines.http import EngineHttp
 from vocabtrim_core.serving.engines.recognition import TITLES, VLLM
 from vocabtrim_core.serving.engines.served import Served, Value
-from vocabtrim_core.serving.engines.wire import short
+from vocabtrim_core.serving.engines.wire import of_first_token, short
 from vocabtrim_core.serving.measurement import Answer
 
 CONFIG = "/server_info?config_format=json"  # in development mode only
@@ -164,6 +164,7 @@ class VllmHttp(EngineHttp):
         if not ended or usage is None or not any(choice.finish_reason for choice in choices):
             raise EngineError(f"{self.url} broke an answer off before its end.")
         ids = [i for choice in choices for i in choice.token_ids or ()]
+        first_s = of_first_token(first_s, sum(len(c.token_ids or ()) for c in events[0].choices))
         self.note_answer(prompt, generation, "".join(choice.text for choice in choices), ids)
         metrics = events[-1].metrics
         block = metrics.speculative_decoding if metrics else None
