@@ -26,7 +26,7 @@ from vocabtrim_core.paper import published
 from vocabtrim_core.paper.compare import panels
 from vocabtrim_core.paper.counts import sample_sizes, tradeoff
 from vocabtrim_core.paper.missing import KEPT, LACKING, SEVERAL, looked_up
-from vocabtrim_core.paper.panels import Row
+from vocabtrim_core.paper.panels import PanelRow
 from vocabtrim_core.report.paper_page import paper_html, write_paper
 from vocabtrim_core.shipped.sets import find_shipped
 
@@ -264,12 +264,15 @@ def test_a_measurement_takes_the_place_of_the_forecast():
 @pytest.mark.parametrize(
     ("row", "texts"),
     [
-        (Row("", "count", 13_264, 11_160), ("13,264", "11,160", "\N{MINUS SIGN}15.9%")),
-        (Row("", "share", 0.946, 0.9642), ("94.6%", "96.4%", "+1.8 points")),
-        (Row("", "share", 0.394, 0.39401), ("39.4%", "39.4%", "0")),
-        (Row("", "rate", 172.38, None, half=0.67), ("172.38 ± 0.67", "\N{EN DASH}", "\N{EN DASH}")),
+        (PanelRow("", "count", 13_264, 11_160), ("13,264", "11,160", "\N{MINUS SIGN}15.9%")),
+        (PanelRow("", "share", 0.946, 0.9642), ("94.6%", "96.4%", "+1.8 points")),
+        (PanelRow("", "share", 0.394, 0.39401), ("39.4%", "39.4%", "0")),
         (
-            Row("", "change", 0.03, 0.004, ends=(-0.045, 0.069)),
+            PanelRow("", "rate", 172.38, None, half=0.67),
+            ("172.38 ± 0.67", "\N{EN DASH}", "\N{EN DASH}"),
+        ),
+        (
+            PanelRow("", "change", 0.03, 0.004, ends=(-0.045, 0.069)),
             ("+3.0%", None, "\N{MINUS SIGN}2.6 points"),
         ),
     ],

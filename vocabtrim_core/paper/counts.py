@@ -15,7 +15,7 @@ from vocabtrim_core.forecast.throughput import implied_alpha
 from vocabtrim_core.generalization.pieces import Pieces
 from vocabtrim_core.generalization.stability import Stability, stability
 from vocabtrim_core.paper import published
-from vocabtrim_core.paper.panels import Panel, Row
+from vocabtrim_core.paper.panels import Panel, PanelRow
 from vocabtrim_core.shipped.sets import ShippedSet, find_shipped
 from vocabtrim_core.tradeoff import TradeOff
 
@@ -67,7 +67,7 @@ def figure_1() -> Panel:
     best, alpha = objective.optimum, implied_alpha(objective, GENERAL_K)
     near = replace(objective, alpha=alpha).optimum.k
     rows = (
-        Row(
+        PanelRow(
             "Best size k*",
             "count",
             GENERAL_K,
@@ -76,9 +76,9 @@ def figure_1() -> Panel:
             "tokens of equal counts allow; the paper does not say its alpha, and the released "
             "code has 0.5.",
         ),
-        Row(f"Utility at k* (alpha {objective.alpha:g})", "utility", None, best.utility),
-        Row("Utility at 13,264", "utility", None, objective.at(GENERAL_K).utility),
-        Row("Alpha whose optimum is nearest to 13,264", "alpha", published.ALPHA, alpha),
+        PanelRow(f"Utility at k* (alpha {objective.alpha:g})", "utility", None, best.utility),
+        PanelRow("Utility at 13,264", "utility", None, objective.at(GENERAL_K).utility),
+        PanelRow("Alpha whose optimum is nearest to 13,264", "alpha", published.ALPHA, alpha),
     )
     loss = 1 - objective.at(GENERAL_K).utility / best.utility
     return Panel(
@@ -94,18 +94,18 @@ def figure_2() -> Panel:
     """The frontier of coverage and latency."""
     objective = tradeoff()
     saved, coverage = objective.latency_reduction, objective.curve.coverage
-    rows: list[Row] = []
+    rows: list[PanelRow] = []
     for label, (reduction, covered) in (
         ("saving the most", published.SMALLEST),
         ("nearly everything covered", published.NEARLY_ALL),
     ):
         k = int(np.count_nonzero(saved >= reduction))  # the largest size that saves this much
         what = f"Coverage where {reduction:.0%} is saved, {label}"
-        rows.append(Row(what, "share", covered, coverage[k - 1]))
+        rows.append(PanelRow(what, "share", covered, coverage[k - 1]))
     reduction, covered = published.OPTIMUM
     rows += [
-        Row("Saved at 13,264", "share", reduction, saved[GENERAL_K - 1]),
-        Row(
+        PanelRow("Saved at 13,264", "share", reduction, saved[GENERAL_K - 1]),
+        PanelRow(
             "Coverage at 13,264",
             "share",
             covered,
@@ -128,13 +128,13 @@ def figure_3() -> Panel:
     means = dict(zip(result.sizes.tolist(), result.ks.mean(axis=1).tolist(), strict=True))
     nearest = {n: min(means, key=lambda size: abs(size - n)) for n in published.STABILITY}
     rows = [
-        Row(f"k* of {n:,} conversations (ours: {nearest[n]:,})", "count", k, means[nearest[n]])
+        PanelRow(f"k* of {n:,} conversations (ours: {nearest[n]:,})", "count", k, means[nearest[n]])
         for n, k in published.STABILITY.items()
     ]
     few, enough, most = published.STABILITY
     for n in (few, most):
         rows.append(
-            Row(
+            PanelRow(
                 f"k* of {n:,} against that of {enough:,}",
                 "share",
                 published.STABILITY[n] / published.STABILITY[enough],
@@ -143,7 +143,7 @@ def figure_3() -> Panel:
         )
     ends = (result.k.low, result.k.high)
     unlimited = "k* with unlimited conversations"
-    rows.append(Row(unlimited, "count", None, result.expected, "estimated", ends=ends))
+    rows.append(PanelRow(unlimited, "count", None, result.expected, "estimated", ends=ends))
     return Panel(
         "Figure 3",
         "k* against the size of the sample",
@@ -162,7 +162,7 @@ def table_1() -> Panel:
         "Llama 3.1 give ours, and the sum is the same."
     )
     rows = [
-        Row(
+        PanelRow(
             name,
             "mflops",
             paper,
@@ -173,10 +173,12 @@ def table_1() -> Panel:
         for name, paper in published.TABLE_1.items()
     ]
     rows.append(
-        Row("Total", "mflops", sum(published.TABLE_1.values()), sum(ours.values()), "estimated")
+        PanelRow(
+            "Total", "mflops", sum(published.TABLE_1.values()), sum(ours.values()), "estimated"
+        )
     )
     share = ours["LM head"] / sum(ours.values())
-    rows.append(Row("LM head's share", "share", published.LM_HEAD_SHARE, share, "estimated"))
+    rows.append(PanelRow("LM head's share", "share", published.LM_HEAD_SHARE, share, "estimated"))
     return Panel(
         "Table 1",
         "FLOPs of a draft step with all 128,256 tokens",
@@ -188,26 +190,30 @@ def table_1() -> Panel:
 def table_4() -> Panel:
     """Coverage of the 13,264 on the benchmarks."""
     vocabulary = tradeoff().curve.vocabulary(GENERAL_K)
-    rows: list[Row] = []
+    rows: list[PanelRow] = []
     tokens = covered = 0.0
     for name, (paper_tokens, frequency, unique) in published.TABLE_4.items():
         measured = coverage_on(vocabulary, shipped(name).counts())
         tokens += measured.tokens
         covered += measured.coverage * measured.tokens
         rows += [
-            Row(
+            PanelRow(
                 f"{name}, tokens",
                 "count",
                 paper_tokens,
                 measured.tokens,
                 reason=f"Ours: {AUTHORS[name]}.",
             ),
-            Row(f"{name}, share of its tokens", "share", frequency, measured.coverage),
-            Row(f"{name}, share of its distinct tokens", "share", unique, measured.unique_coverage),
+            PanelRow(f"{name}, share of its tokens", "share", frequency, measured.coverage),
+            PanelRow(
+                f"{name}, share of its distinct tokens", "share", unique, measured.unique_coverage
+            ),
         ]
     rows += [
-        Row("Combined, tokens", "count", published.COMBINED[0], tokens),
-        Row("Combined, share of their tokens", "share", published.COMBINED[1], covered / tokens),
+        PanelRow("Combined, tokens", "count", published.COMBINED[0], tokens),
+        PanelRow(
+            "Combined, share of their tokens", "share", published.COMBINED[1], covered / tokens
+        ),
     ]
     return Panel(
         "Table 4",
@@ -225,12 +231,12 @@ def table_5() -> Panel:
     conversations = {name: int(part.conversations.sum()) for name, part in domains.items()}
     total = sum(conversations.values())
     vocabulary = tradeoff().curve.vocabulary(GENERAL_K)
-    rows: list[Row] = []
+    rows: list[PanelRow] = []
     for name, (domain, share) in published.TABLE_5.items():
         covered = coverage_on(vocabulary, shipped(name).counts()).coverage
         rows += [
-            Row(f"{name}, coverage", "share", published.TABLE_4[name][1], covered),
-            Row(
+            PanelRow(f"{name}, coverage", "share", published.TABLE_4[name][1], covered),
+            PanelRow(
                 f"{name}, training conversations of its domain, {domain}",
                 "share",
                 share,

@@ -16,7 +16,7 @@ ABSOLUTE = ("share", "change", "utility", "alpha")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PanelRow:
     """One number of the paper and ours.
 
     Attributes:
@@ -96,7 +96,7 @@ class Panel:
 
     place: str
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[PanelRow, ...]
     reason: str
 
 

@@ -13,7 +13,7 @@ from vocabtrim_core.forecast.paper import FULL_K, RESULTS, SECONDS, PaperResult
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import Forecast, forecast
 from vocabtrim_core.paper.counts import BLEND, DRAFT, shipped
-from vocabtrim_core.paper.panels import Panel, Row
+from vocabtrim_core.paper.panels import Panel, PanelRow
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.paper_comparison import PaperComparison, compare_with_paper
 from vocabtrim_core.serving.statistics import RatioInterval
@@ -75,7 +75,7 @@ def table_3(measured: Mapping[str, PaperComparison]) -> Panel:
     Returns:
         The panel.
     """
-    rows: list[Row] = []
+    rows: list[PanelRow] = []
     for task, pairs in SECONDS.items():
         result = next(row for row in RESULTS if row.task == task)
         ours = measured.get(task)
@@ -83,7 +83,7 @@ def table_3(measured: Mapping[str, PaperComparison]) -> Panel:
             (FULL_K, result.k), ("full", "trimmed"), pairs, strict=True
         ):
             own = _mean(ours, side, "seconds")
-            rows.append(Row(f"{task}, seconds at {k:,}", "seconds", seconds, own, half=half))
+            rows.append(PanelRow(f"{task}, seconds at {k:,}", "seconds", seconds, own, half=half))
         rows += [_latency(result, pairs, ours), *_rates(result, ours), _gain(result, measured)]
     title = "Latency and throughput on the domain tasks"
     return Panel("Table 3", title, tuple(rows), f"{ASSUMED} {NO_MEASUREMENT}")
@@ -91,15 +91,15 @@ def table_3(measured: Mapping[str, PaperComparison]) -> Panel:
 
 def _latency(
     result: PaperResult, pairs: tuple[tuple[float, float], ...], ours: PaperComparison | None
-) -> Row:
+) -> PanelRow:
     """The change of latency, which is that of the time per token."""
     label, change = f"{result.task}, change of latency", pairs[1][0] / pairs[0][0] - 1
     if ours and ours.slower:
-        return Row(label, "change", change, ours.slower.mean - 1, ends=_ends(ours.slower))
+        return PanelRow(label, "change", change, ours.slower.mean - 1, ends=_ends(ours.slower))
     low, middle, high = (
         1 / (1 + gain) - 1 for gain in predicted(result.task).gain(result.k, FULL_K)
     )
-    return Row(label, "change", change, middle, "estimated", ends=(high, low))
+    return PanelRow(label, "change", change, middle, "estimated", ends=(high, low))
 
 
 def table_6(measured: Mapping[str, PaperComparison]) -> Panel:
@@ -111,14 +111,14 @@ def table_6(measured: Mapping[str, PaperComparison]) -> Panel:
     Returns:
         The panel.
     """
-    rows: list[Row] = []
+    rows: list[PanelRow] = []
     for result in RESULTS:
         ours, covered = measured.get(result.task), _coverage(result)
         full = _mean(ours, "full", "length")
         where = f"{result.task}, acceptance length at"
         rows += [
-            Row(f"{result.task}, coverage of {result.k:,}", "share", result.coverage, covered),
-            Row(f"{where} {FULL_K:,}", "length", result.length_full, full),
+            PanelRow(f"{result.task}, coverage of {result.k:,}", "share", result.coverage, covered),
+            PanelRow(f"{where} {FULL_K:,}", "length", result.length_full, full),
             _length(f"{where} {result.k:,}", result, ours),
             _gain(result, measured),
         ]
@@ -132,13 +132,13 @@ def table_6(measured: Mapping[str, PaperComparison]) -> Panel:
     )
 
 
-def _length(label: str, result: PaperResult, ours: PaperComparison | None) -> Row:
+def _length(label: str, result: PaperResult, ours: PaperComparison | None) -> PanelRow:
     if (length := _mean(ours, "trimmed", "length")) is not None:
-        return Row(label, "length", result.length_trimmed, length)
+        return PanelRow(label, "length", result.length_trimmed, length)
     model = predicted(result.task).acceptance
     low, high = (float(end[result.k - 1]) for end in model.interval())
     middle = float(model.middle[result.k - 1])
-    return Row(label, "length", result.length_trimmed, middle, "estimated", ends=(low, high))
+    return PanelRow(label, "length", result.length_trimmed, middle, "estimated", ends=(low, high))
 
 
 def _coverage(result: PaperResult) -> float:
@@ -162,16 +162,16 @@ def measured_by_task(measurements: Sequence[Measurement]) -> dict[str, PaperComp
     return by_task
 
 
-def _rates(result: PaperResult, ours: PaperComparison | None) -> tuple[Row, Row]:
+def _rates(result: PaperResult, ours: PaperComparison | None) -> tuple[PanelRow, PanelRow]:
     return (
-        Row(
+        PanelRow(
             f"{result.task}, tokens/s at {FULL_K:,}",
             "rate",
             result.throughput_full,
             _mean(ours, "full", "rate"),
             half=result.throughput_full_ci,
         ),
-        Row(
+        PanelRow(
             f"{result.task}, tokens/s at {result.k:,}",
             "rate",
             result.throughput_trimmed,
@@ -181,14 +181,14 @@ def _rates(result: PaperResult, ours: PaperComparison | None) -> tuple[Row, Row]
     )
 
 
-def _gain(result: PaperResult, measured: Mapping[str, PaperComparison]) -> Row:
+def _gain(result: PaperResult, measured: Mapping[str, PaperComparison]) -> PanelRow:
     label, ours = f"{result.task}, gain of throughput", measured.get(result.task)
     if ours and ours.gain:
         own, where = ours.gain.mean - 1, f"Ours was measured on {ours.where}."
-        return Row(label, "change", result.gain, own, ends=_ends(ours.gain), reason=where)
+        return PanelRow(label, "change", result.gain, own, ends=_ends(ours.gain), reason=where)
     low, middle, high = predicted(result.task).gain(result.k, FULL_K)
     why = _why(result, low, high)
-    return Row(label, "change", result.gain, middle, "estimated", ends=(low, high), reason=why)
+    return PanelRow(label, "change", result.gain, middle, "estimated", ends=(low, high), reason=why)
 
 
 def _why(result: PaperResult, low: float, high: float) -> str:
