@@ -1,5 +1,6 @@
 # Two commands: `make app` and `make test`. Both set up .venv first; a second run starts at once.
-# Beside them `make coverage`, `make docs` (the site, in site/), `make platforms` and `make engines`.
+# Beside them `make coverage`, `make docs` (the site, in site/), `make platforms`,
+# `make engines` and `make campaign`.
 # The package is installed in place (--editable), so that jobs, benchmarks and workers find it from any
 # folder. --group reads [dependency-groups] of pyproject.toml: the trainer, the bundled target, and the
 # consumers whose loaders the tests run.
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 # Packages installed with --no-deps pin what they do without here; pip need not say so each time.
 PIP := $(BIN)/python -m pip install --quiet --no-warn-conflicts
 
-.PHONY: app test setup coverage docs platforms engines clean
+.PHONY: app test setup coverage docs platforms engines campaign clean
 
 app: $(VENV)/app.stamp
 	$(BIN)/vocabtrim app --address $(ADDRESS) --port $(PORT)
@@ -39,6 +40,10 @@ platforms: $(VENV)/test.stamp
 # CPUs into $(ENGINES_HOME) (3.5 GB; VOCABTRIM_VLLM=/path/to/python takes another one) and trains.
 engines: $(VENV)/test.stamp
 	ENGINES_HOME=$(ENGINES_HOME) $(BIN)/python -m pytest -m engines tests/engines -v
+
+# Thousands of changed files, killed counts and counts at once: benchmarks/results/reliability.md.
+campaign: $(VENV)/test.stamp
+	$(BIN)/python -m benchmarks.campaign
 
 setup: $(VENV)/app.stamp
 

@@ -33,7 +33,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from benchmarks.report import write_report
-from vocabtrim_core.drafts.aux_layers import read_layers, with_layers
+from vocabtrim_core.draft_kinds.aux_layers import read_layers, with_layers
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.engine import EngineError
 from vocabtrim_core.serving.engines.process import ServerProcess, free_port

@@ -64,6 +64,7 @@ def architecture_from_config(
     hidden, width = config.required("hidden_size"), draft_width(config)
     heads, groups, dim = head_shapes(config)
     size = config.required("vocab_size")
+    _check_head(config, hidden)
     shared: dict[str, Any] = {
         "name": name,
         "hidden_size": hidden,
@@ -119,6 +120,16 @@ def architecture_from_config(
     alike = replace(derived, active_experts=1, target_layer_weights=None)
     same = body is not None and alike.target_weights == derived.target_weights
     return replace(derived, target_layer_weights=None) if same and experts(config) == 0 else derived
+
+
+def _check_head(config: ModelConfig, hidden: int) -> None:
+    """InputError for a head that does not read the hidden state, but a projection of it."""
+    for name in ("word_embed_proj_dim", "output_embedding_size", "embedding_size"):
+        if (width := config.size(name)) not in (None, hidden):
+            raise InputError(
+                f"{config.where}: the head is {width:,} wide ({name}) and the layers {hidden:,}; "
+                "such a head is not counted, choose another target."
+            )
 
 
 def _rope_theta(config: ModelConfig) -> float:

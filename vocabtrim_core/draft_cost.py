@@ -369,6 +369,8 @@ class DraftArchitecture:
         """How a draft differs from one dense layer of ordinary attention, in words."""
         parts = [] if self.head_kind.trained_here else [f"kind {self.head_kind.title}"]
         parts += [f"{self.layers} layers"] if self.layers > 1 else []
+        fused = self.feature_layers
+        parts += [f"a fusion of {fused} layers"] if fused != FEATURE_LAYERS else []
         parts += [f"{self.draft_experts} experts per token"] if self.draft_experts > 1 else []
         return " with ".join(parts + ["low-rank attention"] * (self.latent is not None))
 
@@ -376,6 +378,7 @@ class DraftArchitecture:
     def trainable(self) -> bool:
         """Whether SpecForge's EAGLE-3 trainer and `serving.torch_loop` support the draft."""
         plain = self.layers == self.draft_experts == 1 and self.latent is None
+        plain = plain and self.feature_layers == FEATURE_LAYERS
         return plain and self.head_kind.trained_here
 
     def draft_config(self, draft_vocab_size: int) -> dict[str, Any]:
@@ -393,8 +396,8 @@ class DraftArchitecture:
         if not self.trainable:
             raise InputError(
                 f"{self.name} is a draft of {self._kind}, and SpecForge's EAGLE-3 trainer has only "
-                "one dense layer of ordinary attention; give such a draft, or the target's "
-                "config.json."
+                "one dense layer of ordinary attention, over three layers of the target; give such "
+                "a draft, or the target's config.json."
             )
         return trained_config(self, draft_vocab_size)
 

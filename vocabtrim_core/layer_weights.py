@@ -10,33 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vocabtrim_core.layer_families import (
+    GATED_QUERIES,
+    ONE_SHARED,
+    UNGATED,
+    dense_width,
+    uncounted,
+)
 from vocabtrim_core.model_config import MOST_LAYERS, ModelConfig
 
-# Two matrices, up and down, instead of three with a gate.
-UNGATED = (
-    "apertus",
-    "arcee",
-    "biogpt",
-    "falcon",
-    "gpt2",
-    "gpt_neox",
-    "jais2",
-    "nanochat",
-    "nemotron",
-    "persimmon",
-    "phi",
-    "starcoder2",
-)
 SOFTMAX = (None, "full_attention", "sliding_attention", "chunked_attention", "attention")
-GATED_QUERIES = (
-    "qwen3_next",
-    "qwen3_5",
-    "qwen3_5_text",
-    "qwen3_5_moe",
-    "qwen3_5_moe_text",
-    "afmoe",
-    "beam",
-)
 # Names that model families use for one thing.
 EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts")
 ACTIVE = (
@@ -63,7 +46,6 @@ SHARED_WIDTHS = (
 DENSE_WIDTHS = ("intermediate_size_mlp", "dense_intermediate_size")
 FIRST_DENSE = ("moe_layer_start_index", "num_dense_layers", "first_k_dense_replace")
 SWITCHES = ("enable_moe_block", "is_moe")  # false where a config's experts are not used
-ONE_SHARED = ("llama4", "llama4_text", "hunyuan_v1_moe")  # where no field tells their number
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +127,10 @@ def head_shapes(config: ModelConfig, *, whole: bool = False) -> tuple[int, int, 
     groups = config.size("num_key_value_heads") or _falcon_groups(config) or heads
     dim = config.size("head_dim") or max(1, hidden // heads)
     if whole:
-        dim = config.size("global_head_dim") or dim
-        groups = config.size("num_global_key_value_heads") or groups
+        own = next(iter(config.own_of_layers.values()), {})
+        dim = config.size("global_head_dim") or own.get("head_dim") or dim
+        stated = config.size("num_global_key_value_heads") or own.get("num_key_value_heads")
+        groups = stated or groups
     return heads, groups, dim
 
 
@@ -188,7 +172,8 @@ def experts(config: ModelConfig) -> int:
     """
     count = all_experts(config)
     active = _first(config, *ACTIVE)
-    return active if count > 1 and active else 0
+    least = 1 if config.family in ONE_SHARED else 2
+    return active if count >= least and active else 0
 
 
 def feed_forward_width(config: ModelConfig, layer: int, *, stored: bool = False) -> int:
@@ -206,16 +191,15 @@ def feed_forward_width(config: ModelConfig, layer: int, *, stored: bool = False)
         InputError: A field is missing or wrong.
     """
     if not is_mixture(config, layer):
-        width = _first(config, *DENSE_WIDTHS) or _dense_width(config)
-        return config.required("intermediate_size") if width is None else width
-    width = _first(config, "moe_intermediate_size") or config.required("intermediate_size")
+        return _first(config, *DENSE_WIDTHS) or _dense_width(config)
+    width = _first(config, "moe_intermediate_size") or _dense_width(config)
     shared = _stated_size(config, SHARED_WIDTHS)
     if shared is None:
         count = _stated_size(config, SHARED)
-        always = 1 if config.model_type in ONE_SHARED else 0
+        always = 1 if config.family in ONE_SHARED else 0
         shared = width * (always if count is None else count)
     if config.get("enable_moe_block"):  # Gemma 4: experts beside a dense feed-forward
-        shared += config.required("intermediate_size")
+        shared += _dense_width(config)
     return (all_experts(config) if stored else experts(config)) * width + shared
 
 
@@ -231,7 +215,7 @@ def draft_width(config: ModelConfig) -> int:
     Raises:
         InputError: A field is missing or wrong.
     """
-    dense = _dense_width(config)
+    dense = dense_width(config)
     return feed_forward_width(config, (decoder_layers(config) or 1) - 1) if dense is None else dense
 
 
@@ -255,11 +239,13 @@ def layer_weights(config: ModelConfig, *, stored: bool = False) -> int | None:
         InputError: A field is missing or wrong.
     """
     layers = decoder_layers(config)
-    kinds = config.get("layer_types")
-    kinds = kinds if isinstance(kinds, list) and len(kinds) == layers else None
-    if layers is None or _is_of_another_kind(config):
+    if layers is None or uncounted(config) or _is_of_another_kind(config):
         return None
-    matrices = 2 if config.model_type in UNGATED else 3
+    kinds = config.get("layer_types")
+    kinds = kinds if isinstance(kinds, list) else []
+    if 0 < len(kinds) < layers or not _differ_by_kind_alone(config, kinds):
+        return None
+    matrices = 2 if config.family in UNGATED else 3
     hidden, total = config.required("hidden_size"), 0
     linear = _linear_attention(config, hidden)
     softmax = {whole: _attention(config, hidden, whole=whole) for whole in (False, True)}
@@ -315,9 +301,9 @@ def _first(config: ModelConfig, *names: str) -> int | None:
     return next((size for name in names if (size := config.size(name, least=0))), None)
 
 
-def _dense_width(config: ModelConfig) -> int | None:
-    names = ("intermediate_size", "ffn_hidden_size", "n_inner")
-    return next((size for name in names if (size := config.size(name))), None)
+def _dense_width(config: ModelConfig) -> int:
+    width = dense_width(config)
+    return config.required("intermediate_size") if width is None else width
 
 
 def _stated_size(config: ModelConfig, names: Sequence[str]) -> int | None:
@@ -344,13 +330,22 @@ def _is_of_another_kind(config: ModelConfig) -> bool:
     return all_experts(config) > 1 or any(count > 1 for count in stated.values())
 
 
+def _differ_by_kind_alone(config: ModelConfig, kinds: Sequence[str]) -> bool:
+    """Whether layers with shapes of their own are those that read the whole context, all alike."""
+    own = config.own_of_layers
+    alike = all(fields == next(iter(own.values())) for fields in own.values())
+    names = {name for fields in own.values() for name in fields}
+    whole = {layer for layer, kind in enumerate(kinds) if kind == "full_attention"}
+    return not own or (alike and names <= {"head_dim", "num_key_value_heads"} and set(own) == whole)
+
+
 def _attention(config: ModelConfig, hidden: int, *, whole: bool) -> int:
     """Weights of one attention; whole: of a layer that reads the whole context."""
     heads, groups, dim = head_shapes(config, whole=whole)
     latent = LatentAttention.of(config)
     if latent is not None:
         return latent.weights(hidden, hidden, heads)
-    gate = bool(config.get("attn_output_gate")) or config.model_type in GATED_QUERIES
+    gate = bool(config.get("attn_output_gate")) or config.family in GATED_QUERIES
     keys = 1 if whole and config.get("attention_k_eq_v") else 2  # keys that are the values too
     return hidden * dim * ((3 if gate else 2) * heads + keys * groups)
 

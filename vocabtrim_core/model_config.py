@@ -7,9 +7,10 @@ Those classes come with the library; code that a config names (`auto_map`) is ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from logging import CRITICAL
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ SECTIONS = (
     "llm_config",
     "thinker_config",
 )
+PARTS = ("ffn_config",)  # objects with fields of the language model (DBRX)
 OUTERMOST = ("tie_word_embeddings",)  # transformers reads it from the whole model's config
 # Written by trainers of drafts; transformers has no default for them.
 OF_DRAFTS = ("draft_vocab_size", "target_hidden_size", "speculators_model_type")
@@ -92,7 +94,13 @@ class ModelConfig:
         value = self.stated(name)
         if value is not None or name in OF_DRAFTS:
             return value
-        return getattr(self._outer if name in OUTERMOST else self._inner, name, None)
+        config = self._outer if name in OUTERMOST else self._inner
+        if config is None:
+            return None
+        with _silent():
+            parts = (getattr(config, part, None) for part in PARTS)
+            values = (getattr(holder, name, None) for holder in (config, *parts))
+            return next((value for value in values if value is not None), None)
 
     def size(self, name: str, *, least: int = 1, most: int = LARGEST) -> int | None:
         """A field that holds a size.
@@ -190,6 +198,30 @@ class ModelConfig:
         return self.stated("model_type")
 
     @property
+    def family(self) -> str:
+        """transformers' model_type of the language model; as stated for a type it does not have."""
+        kind = getattr(self._inner, "model_type", None) or self.model_type
+        return kind if isinstance(kind, str) else ""
+
+    @cached_property
+    def own_of_layers(self) -> dict[int, dict[str, Any]]:
+        """Layer -> the fields in which it differs from the others (`per_layer_config`).
+
+        Raises:
+            InputError: transformers cannot read the config, or the field is no such object.
+        """
+        try:
+            differs = getattr(self._inner, "is_heterogeneous", False)
+            own = self._inner.to_dict() if differs else {}
+            own = own.get("per_layer_config") or self.stated("per_layer_config") or {}
+            fields = {int(layer): dict(own[layer]) for layer in own}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{self.where}: per_layer_config must be an object of objects; mend the field."
+            ) from error
+        return {layer: own for layer, own in fields.items() if own}
+
+    @property
     def is_draft(self) -> bool:
         """Whether this is the config of a draft, not of a target."""
         names = self.whole.get("architectures")
@@ -217,26 +249,24 @@ class ModelConfig:
     def _instance(self, kind: Any, section: Mapping[str, Any]) -> Any:
         if not getattr(kind, "model_type", ""):  # AutoConfig stands for a section of any type
             return None
-        from transformers.utils import logging
+        from transformers import PreTrainedConfig
 
         fields = {n: v for n, v in section.items() if n not in NOT_SHAPES}
         self._check_lengths(fields)
-        before = logging.get_verbosity()
-        logging.set_verbosity(CRITICAL)  # its warnings about token ids do not matter here
         try:
-            config = kind(**fields)
-            # A config whose layers differ (Gemma 4) refuses the value of most of them otherwise.
-            for part in (config, *map(partial(getattr, config), kind.sub_configs)):
-                vars(part)["allow_global_per_layer_attribute_access"] = True
-            return config
+            with _silent():  # its warnings about token ids do not matter here
+                config = kind(**fields)
         except Exception as error:  # classes raise anything for a value of a wrong type
             reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
             raise InputError(
                 f"{self.where} is no config of a {kind.model_type} that transformers can read: "
                 f"{reason}; mend the field, or give the model's own config.json."
             ) from error
-        finally:
-            logging.set_verbosity(before)
+        # A config whose layers differ (Gemma 4) refuses the value of most of them otherwise.
+        for part in (config, *(getattr(config, name, None) for name in kind.sub_configs)):
+            if isinstance(part, PreTrainedConfig):
+                vars(part)["allow_global_per_layer_attribute_access"] = True
+        return config
 
     def _check_lengths(self, section: Mapping[str, Any]) -> None:
         """Raise InputError for numbers of layers too large for a list of that length."""
@@ -252,6 +282,19 @@ class ModelConfig:
                     f"{self.where}: `{ascii(name)[1:-1]}` is more than the {MOST_LAYERS:,} "
                     "layers that a model may have; mend the field."
                 )
+
+
+@contextmanager
+def _silent() -> Generator[None]:
+    """Keep transformers from warning."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _config_class(model_type: Any) -> Any:

@@ -307,7 +307,9 @@ def test_what_a_mapping_leaves_open_is_recognised(tmp_path):
 def test_own_role_names_can_be_mapped(tmp_path):
     row = {"chat": [{"role": "Klient", "content": "q"}, {"role": "Helper", "content": "a"}]}
     path = write(tmp_path / "a.parquet", [row])
-    with pytest.raises(InputError, match=r"unknown role 'Klient' in 1 of 1 row \(a.parquet:1\)"):
+    with pytest.raises(
+        InputError, match=r"unknown role 'Klient', 'Helper' in 1 of 1 row \(a.parquet:1\)"
+    ):
         conversations(open_corpus(path))
     mapping = ColumnMapping.parse(
         ["conversation=chat", "roles.klient=user", "roles.helper=assistant"]

@@ -415,6 +415,23 @@ def test_a_saved_dataset_of_splits_is_read_in_its_order_and_said(tmp_path):
     assert answers(advised) == ["a0", "a1", "a2"]
 
 
+@pytest.mark.parametrize("name", ["_indices_data_files", "_indices_files"])
+def test_a_dataset_with_indices_of_an_older_version_is_refused(tmp_path, name):
+    """Up to 1.x select() and shuffle() were saved as a second file that orders the rows."""
+    dataset(0, 5).save_to_disk(tmp_path / "set")
+    state = tmp_path / "set" / "state.json"
+    fields = json.loads(state.read_text())
+    state.write_text(json.dumps({**fields, name: None}))
+    assert answers(tmp_path / "set") == ["a0", "a1", "a2", "a3", "a4"]
+    state.write_text(json.dumps({**fields, name: []}))
+    assert answers(tmp_path / "set") == ["a0", "a1", "a2", "a3", "a4"]
+    state.write_text(json.dumps({**fields, name: [{"filename": "indices.arrow"}]}))
+    with pytest.raises(InputError, match=rf"{name} in its state\.json.*flatten_indices"):
+        open_corpus(tmp_path / "set")
+    dataset(0, 5).select([3, 1]).flatten_indices().save_to_disk(tmp_path / "flat")
+    assert answers(tmp_path / "flat") == ["a3", "a1"]
+
+
 def test_a_cloned_repository_is_read_as_its_data(tmp_path):
     (tmp_path / "data").mkdir()
     for split, first, last in (("test", 3, 5), ("train", 0, 3)):
@@ -425,12 +442,21 @@ def test_a_cloned_repository_is_read_as_its_data(tmp_path):
     (tmp_path / "package.json").write_text(json.dumps({"name": "x", "files": [{"a": "b"}]}))
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "x.json").write_text("[]")
+    (tmp_path / ".git" / "objects").mkdir()
+    (tmp_path / ".git" / "objects" / "y").write_text("")
+    (tmp_path / "data" / "_old").mkdir()
+    (tmp_path / "data" / "_old" / "z.jsonl").write_text("")
     corpus = open_corpus(tmp_path)
     assert answers(tmp_path) == ["a3", "a4", "a0", "a1", "a2"]
     assert corpus.left_out == (
-        ".git/x.json (hidden)",
         ".gitattributes (hidden)",
         "README.md (not a data file)",
+        "dataset_infos.json (describes the dataset)",
+        "package.json (one JSON object, not rows)",
+        ".git/, 2 files (hidden)",
+        "data/_old/, 1 file (hidden)",
+    )
+    assert corpus.describe().data_left_out == (
         "dataset_infos.json (describes the dataset)",
         "package.json (one JSON object, not rows)",
     )

@@ -476,6 +476,61 @@ def test_an_unknown_role_is_mapped_as_advised(tmp_path):
     assert said(path, ColumnMapping.parse(shlex.split(advised[1]))) == [TWO]
 
 
+def test_all_unknown_roles_of_a_file_are_mapped_as_advised(tmp_path):
+    """Also those that stand in one row, where the first alone would make the next one unknown."""
+    rows = [
+        {"messages": [{**ASK, "role": "Narrator"}, {**SAY, "role": "Sage, 'old'"}]},
+        {"messages": [{**ASK, "role": "guest"}, SAY]},
+    ]
+    path = write(tmp_path / "a.jsonl", rows)
+    advised = re.search(r"--map (.*)\)", refused(path))
+    assert advised
+    words = shlex.split(advised[1])
+    assert sorted(word.partition("=")[0] for word in words) == [
+        "roles.guest",
+        "roles.narrator",
+        "roles.sage, 'old'",
+    ]
+    mapping = ColumnMapping.parse([w.replace("old'=user", "old'=assistant") for w in words])
+    assert len(said(path, mapping)) == 2
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.arrow"])
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"q+a": "Name a lake.", "b": "Baikal."}, [r"prompt=q\+a", "response=b"]),
+        ({"q": "Name a lake.", "a+b": "Baikal."}, ["prompt=q", "response=a+b"]),
+        ({"q": "Name a lake.", "a+b": "Baikal."}, ["prompt=q", r"response=a\+b"]),
+        (
+            {"q": "Name a lake.", "+a": "Baikal.", "b+": "no", "x+y": "model_a"},
+            ["prompt=q", r"response=\+a+b\+", r"winner=x\+y"],
+        ),
+        (
+            {"q": "Name a lake.", "a+": "no", "b+": "Baikal.", "1+": "", "2+": "yes"},
+            ["prompt=q", r"response=a\++b\+", r"winner=1\++2\+"],
+        ),
+    ],
+)
+def test_columns_with_a_plus_in_their_names_are_mapped(tmp_path, name, row, words):
+    assert said(write(tmp_path / name, [row]), ColumnMapping.parse(words)) == [TWO]
+
+
+def test_a_plus_that_was_taken_for_two_columns_is_explained(tmp_path):
+    path = write(tmp_path / "a.jsonl", [{"q+a": "Name a lake.", "b": "Baikal."}])
+    sentence = refused(path, ColumnMapping.parse(["prompt=q+a", "response=b"]))
+    advised = re.search(r"\((prompt=\S+)\)", sentence)
+    assert advised, sentence
+    assert said(path, ColumnMapping.parse([advised[1], "response=b"])) == [TWO]
+
+
+def test_columns_with_a_plus_that_are_recognised_are_read(tmp_path):
+    path = write(tmp_path / "a.jsonl", [{"prompt": "Name a lake.", "response": "Baikal."}] * 2)
+    info = open_corpus(path).describe()
+    again = ColumnMapping.parse([f"prompt={info.mapping.prompt}", "response=response"])
+    assert said(path, again) == [TWO, TWO]
+
+
 def test_keys_of_messages_are_found_for_a_column_that_is_named(tmp_path):
     path = write(tmp_path / "a.jsonl", [{"x": FROM, "messages": [ASK, BAD]}])
     assert said(path, ColumnMapping.parse(["conversation=x"])) == [TWO]

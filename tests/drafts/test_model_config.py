@@ -700,6 +700,46 @@ def test_a_draft_of_a_wider_target_reads_its_three_states():
     assert shape.draft_config(5761)["target_hidden_size"] == 5120
 
 
+LISTED = "eagle_aux_hidden_state_layer_ids"
+
+
+@pytest.mark.parametrize(
+    ("lists", "layers"),
+    [
+        ({}, 3),
+        ({LISTED: [2, 15, 27]}, 3),
+        ({LISTED: [15]}, 1),
+        ({"eagle_config": {LISTED: [1, 8, 14, 20, 26]}}, 5),
+        ({"vocabtrim_aux_layers": [1, 14], LISTED: [2, 15]}, 2),
+        ({"eagle_config": None, LISTED: []}, 3),
+    ],
+)
+@pytest.mark.parametrize("architecture", ["LlamaForCausalLMEagle3", "PEagleDraftModel"])
+@pytest.mark.parametrize("wide", [None, 99])
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_fusion_reads_the_layers_that_the_config_lists(
+    lists, layers, architecture, wide, nested
+):
+    body = {**DRAFT, "architectures": [architecture], "target_hidden_size": wide}
+    config = {**body, **lists}
+    if nested:
+        config = {"draft_vocab_size": 100, "transformer_layer_config": body, **lists}
+        config |= {"architectures": [architecture], "target_hidden_size": wide}
+    shape = architecture_from_config(config, "d")
+    assert shape.weights["Feature fusion"] == matrices((64, layers * (wide or 64)))
+    assert architecture_from_config(kept_config(shape), "d") == shape
+    if layers != 3 and architecture.startswith("Llama"):
+        with pytest.raises(InputError, match=f"a fusion of {layers} layers"):
+            shape.draft_config(100)
+
+
+def test_a_config_that_lists_two_different_fusions_is_refused():
+    lists = {LISTED: [1, 2], "eagle_config": {LISTED: [1, 2, 3]}}
+    for wrong, message in ((lists, "different layers"), ({LISTED: 3}, "list of layer numbers")):
+        with pytest.raises(InputError, match=message):
+            architecture_from_config({**DRAFT, **wrong}, "d")
+
+
 # --- targets ----------------------------------------------------------------------------------
 
 

@@ -27,7 +27,7 @@ from helpers.lazy import Lazy
 from vocabtrim_core import workspace
 from vocabtrim_core.cli import bench_setup, main
 from vocabtrim_core.cli.bench_options import parsed
-from vocabtrim_core.drafts.aux_layers import KEY, MARK
+from vocabtrim_core.draft_kinds.aux_layers import KEY, MARK
 from vocabtrim_core.jobs.progress import Progress
 from vocabtrim_core.serving.doctor import Asked, diagnose
 from vocabtrim_core.serving.doctor.finding import Finding

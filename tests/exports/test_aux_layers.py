@@ -16,7 +16,7 @@ from helpers.model_folders import V, draft_config, draft_tensors, write_model, w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocabtrim_core.drafts.aux_layers import read_layers, with_layers
+from vocabtrim_core.draft_kinds.aux_layers import read_layers, with_layers
 from vocabtrim_core.drafts.inspect_checkpoint import inspect_draft
 from vocabtrim_core.drafts.slicing import slice_draft
 from vocabtrim_core.drafts.target import load_target

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.concurrency import gains_by_streams
+from vocabtrim_core.forecast.cycle_times import cycle_times
+from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.head_format import head_bytes, same_bytes
 from vocabtrim_core.forecast.settings import ForecastSettings
 
@@ -25,6 +29,35 @@ def test_the_gain_falls_with_the_streams_and_ends_where_memory_does():
     assert gains[0] > 3 * gains[2]
     assert points[3].gain is None
     assert "GB for the cache" in points[3].reason
+
+
+@pytest.mark.parametrize("context", [0, 1024, 4096])
+def test_the_curve_over_streams_by_hand(context):
+    """Llama 3.1 8B on an H100, three drafted tokens: weights, cache and sums in plain numbers."""
+    h100 = HARDWARE["h100"]
+    bandwidth, flops = h100.expected_bandwidth, h100.flops * sum(h100.effective) / 2
+    h, kv, f, layers = 4096, 8 * 128, 14_336, 32
+    feed_forward = 3 * h * f
+    target = layers * (2 * h * h + 2 * h * kv + feed_forward) + h * V
+    draft = 3 * h * h + (2 * h) * (h + 2 * kv) + h * h + feed_forward
+    settings = ForecastSettings(2.89, hardware="h100", context=context)
+    points = gains_by_streams(settings, LLAMA, ALL_COVERED, 13_264, V)
+    assert [point.streams for point in points] == [1, 2, 4, 8, 16, 32, 64]
+    for streams, gain, _ in points:
+        cache = streams * context * 2 * 2 * kv / bandwidth  # of one layer: keys and values, bf16
+        verify = max(2 * target / bandwidth, 2 * target * streams * 4 / flops) + layers * cache
+        step = max(2 * draft / bandwidth, 2 * draft * streams / flops) + cache
+        row = 3 * max(2 * h / bandwidth, 2 * h * streams / flops)
+        cycles = cycle_times(replace(settings, batch=streams), LLAMA)
+        accepted = ALL_COVERED.middle[13_264 - 1] / ALL_COVERED.middle[-1]
+        by_hand = []
+        for overhead, model in zip(h100.overhead, cycles.ends, strict=True):
+            fixed = (verify + 3 * step) * (1 + overhead)
+            times = [fixed + row * rows for rows in (13_264, V)]
+            assert [float(model.cycle_s(rows)) for rows in (13_264, V)] == pytest.approx(times)
+            by_hand.append(accepted * times[1] / times[0] - 1)
+        assert gain is not None
+        assert min(by_hand) <= gain.middle <= max(by_hand)
 
 
 def test_measured_cycles_have_no_curve():

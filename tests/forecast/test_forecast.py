@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from vocabtrim_core.coverage import CoverageCurve
@@ -23,7 +23,7 @@ from vocabtrim_core.forecast.paper import FULL_K, RESULTS
 from vocabtrim_core.forecast.paper_check import check_against_paper
 from vocabtrim_core.forecast.roofline import from_one_run, roofline
 from vocabtrim_core.forecast.settings import ForecastSettings
-from vocabtrim_core.forecast.throughput import forecast, implied_alpha
+from vocabtrim_core.forecast.throughput import forecast, implied_alpha, optimum_near
 from vocabtrim_core.tradeoff import TradeOff
 
 LLAMA = PRESETS["llama-3.1-8b"]
@@ -186,6 +186,29 @@ def test_equivalent_alpha_has_its_optimum_exactly_there(seed):
         assert again.optimum.k == k
 
 
+@given(st.lists(st.integers(0, 6), min_size=2, max_size=60), st.data())
+def test_equivalent_alpha_among_equally_frequent_tokens_keeps_what_it_says(values, data):
+    """By brute force over all alphas on a fine grid: which sizes an optimum can have."""
+    counts = np.array(values, np.int64)
+    assume(counts.any())
+    size = len(counts)
+    shape = DraftArchitecture("t", 8, 8, 2, 1, 4, size)
+    tradeoff = TradeOff(CoverageCurve.of(counts), shape)
+    k = data.draw(st.integers(1, size))
+    near, alpha = optimum_near(tradeoff, k), implied_alpha(tradeoff, k)
+    assert TradeOff(tradeoff.curve, shape, alpha=alpha).optimum.k == near
+    ordered = sorted(values, reverse=True)
+    ends = [n for n in range(1, size + 1) if n == size or ordered[n - 1] != ordered[n]]
+    ends = [n for n in ends if ordered[n - 1] > 0]
+    assert near in ends
+    assert abs(near - k) == min(abs(end - k) for end in ends)
+    reached = {
+        TradeOff(tradeoff.curve, shape, alpha=float(a)).optimum.k
+        for a in np.linspace(0.001, 0.999, 499)
+    }
+    assert reached <= {1, *ends}
+
+
 def test_roofline_is_bandwidth_at_batch_one_and_compute_at_large_batch():
     h100 = HARDWARE["h100"]
     small, large = (roofline(LLAMA, h100, 3, batch=b).fast for b in (1, 512))
@@ -222,7 +245,7 @@ def test_a_head_of_fewer_bits_takes_fewer_bytes_a_row():
         (lambda: roofline(LLAMA, HARDWARE["l4"], 3, verified=3), "verifies 4 tokens or more"),
         (
             lambda: roofline(DraftArchitecture("d", 8, 8, 2, 1, 4, 50), HARDWARE["l4"], 3),
-            "how many layers",
+            "layers of its target are not given",
         ),
     ],
 )
@@ -260,3 +283,23 @@ def test_a_measured_length_far_from_what_the_full_one_implies_is_said(length, ex
     settings = ForecastSettings(2.9, 3, measured=((900, length),))
     sentences = acceptance_on(text, settings).assumed
     assert any("lies outside the" in sentence for sentence in sentences) == expected
+
+
+@pytest.mark.parametrize(
+    ("measured", "falls", "said"),
+    [
+        (((900, 2.85),), 0, False),
+        (((500, 2.80), (900, 2.85)), 0, True),
+        (((500, 2.85), (900, 2.80)), 1, True),
+        (((500, 2.85), (700, 2.83), (900, 2.80)), 2, True),
+    ],
+)
+def test_lengths_measured_at_several_sizes_say_what_they_mean(measured, falls, said):
+    coverage = 1 - 0.03 * (1 - np.arange(1, 1001) / 1000)
+    settings = ForecastSettings(2.9, 3, measured=measured)
+    acceptance = acceptance_on(ServedText("t", OTHER_SET, coverage, None, ()), settings)
+    words = " ".join(acceptance.assumed)
+    assert words.count("and not an effect of k") == falls
+    assert ("hold there; between them" in words) == said
+    for k, length in measured:
+        assert acceptance.model.middle[k - 1] == pytest.approx(length)

@@ -13,6 +13,7 @@ import torch
 from vocabtrim_core.cli import main
 
 V = 40
+DRAFT = ("--draft", "llama-3.1-8b")
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_an_npz_that_unpacks_to_gigabytes(counts, tmp_path, capsys):
     zeros(path, "ids.npy", 3 * 2**28)
     assert path.stat().st_size < 2**20
     assert "more than" in refused(["compare", path, "--counts", counts], capsys)
-    assert "more than" in refused(["optimize", path], capsys)
+    assert "more than" in refused(["optimize", path, *DRAFT], capsys)
 
 
 def of_unknown_method(content: bytes) -> bytes:
@@ -207,14 +208,14 @@ def test_counts_with_fields_of_other_types(counts, capsys):
     for name in meta:
         for value in WRONG:
             save({**meta, name: value})
-            checked(["optimize", counts], capsys)
+            checked(["optimize", counts, *DRAFT], capsys)
     for name in meta["provenance"]:
         for value in WRONG:
             save({**meta, "provenance": {**meta["provenance"], name: value}})
-            checked(["optimize", counts], capsys)
+            checked(["optimize", counts, *DRAFT], capsys)
     save({**meta, "conversations": -1})
-    assert "negative" in refused(["optimize", counts], capsys)
+    assert "negative" in refused(["optimize", counts, *DRAFT], capsys)
     save({**meta, "provenance": {**meta["provenance"], "corpora": [{"name": "x"}]}})
-    assert "sha256" in refused(["optimize", counts], capsys)
+    assert "sha256" in refused(["optimize", counts, *DRAFT], capsys)
     save(meta, np.full(V, 2**62))
-    assert "add up" in refused(["optimize", counts], capsys)
+    assert "add up" in refused(["optimize", counts, *DRAFT], capsys)

@@ -15,7 +15,7 @@ from helpers.real_data import real_tokenizer, shared_corpus
 from helpers.recorded_server import LOGS, NAMES, RECORDED, bodies, log, replaying
 from scipy import stats
 
-from vocabtrim_core.drafts.aux_layers import KEY, MARK, NESTED, default, with_layers
+from vocabtrim_core.draft_kinds.aux_layers import KEY, MARK, NESTED, default, with_layers
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.doctor import (
     Asked,

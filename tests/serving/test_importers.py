@@ -687,11 +687,31 @@ def test_bad_hints_are_refused(hints, message):
         imported(EAGLE3, **hints)
 
 
+def test_a_format_that_is_named_is_read_though_the_file_has_less():
+    """vLLM wrote no endpoint_type before 0.9, and result files are often cut to a few fields."""
+    whole = {**SERVE, **SPEC}
+    (known,) = import_results([source(whole)], "vllm-bench-serve")
+    for missing in ("endpoint_type", "burstiness", "tokenizer_id"):
+        less = {name: value for name, value in whole.items() if name != missing}
+        with pytest.raises(InputError, match="no result that can be imported"):
+            import_results([source(less)])
+        (read,) = import_results([source(less)], "vllm-bench-serve")
+        assert read.runs == known.runs
+    for missing in ("duration", "output_throughput", "total_output_tokens"):
+        less = {name: value for name, value in whole.items() if name != missing}
+        with pytest.raises(InputError):
+            import_results([source(less)], "vllm-bench-serve")
+
+
 def test_formats_and_files_that_are_not_there(tmp_path):
     with pytest.raises(InputError, match="choose one of aiperf, bench-eagle3"):
         import_results([source(EAGLE3)], "csv")
     with pytest.raises(InputError, match="does not look like a result of modelopt"):
         import_results([source(EAGLE3)], "modelopt")
+    with pytest.raises(InputError, match="of modelopt; it looks like one of vllm-bench-serve"):
+        import_results([source(SERVE)], "modelopt")
+    with pytest.raises(InputError, match="of vllm-bench-serve; it looks like one of"):
+        import_results([source(EAGLE3)], "vllm-bench-serve")
     with pytest.raises(InputError, match="cannot be read"):
         open_sources([tmp_path / "nothing.json"])
     with pytest.raises(InputError, match="holds none of"):

@@ -92,7 +92,7 @@ def corpus_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FIELD=COLUMN",
         help="columns to read when they are not recognised: conversation=…, or prompt=… and "
         "response=…, or text=…; a.b.0 for a value inside of others; roles.NAME=ROLE for a role "
-        "of another name",
+        "of another name; A+B joins two columns, and a plus of a name is written \\+",
     )
     shared(reading, "--limit")
     add = reading.add_argument

@@ -20,6 +20,7 @@ from vocabtrim_core.corpora.formats import FORMATS, OBJECTS, SUFFIXES, format_of
 from vocabtrim_core.errors import InputError
 
 STATE, SPLITS = "state.json", "dataset_dict.json"  # of save_to_disk: one dataset, several
+INDICES = ("_indices_files", "_indices_data_files")  # of datasets before 2.0
 SIDE_FILES = (STATE, SPLITS, "dataset_info.json", "dataset_infos.json")
 SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}(?:-\w+)?\.")  # SPLIT-00000-of-00002.parquet
 POINTER = b"version https://git-lfs.github.com/spec/"
@@ -58,12 +59,16 @@ def files_in(folder: Path) -> DatasetFiles:
     of_card, why_beside = (
         (frozenset(), "") if saved else dataset_files(folder, _unhidden(inside, folder))
     )
-    files, left_out = [], []
+    files, left_out, hidden = [], [], {}
     for path in sorted(inside, key=lambda p: (order.get(p.relative_to(folder).parts[0], -1), p)):
         is_beside = of_card and path not in of_card
         reason = _why_not(path, folder, saved.get(path.parent), why_beside if is_beside else "")
+        if reason == HIDDEN and (within := _hidden_folder(path, folder)):
+            hidden[within] = hidden.get(within, 0) + 1
+            continue
         left_out += [f"{path.relative_to(folder)} ({reason})"] if reason else []
         files += [] if reason else [path]
+    left_out += [f"{within}/, {n:,} file{'s' * (n > 1)} ({HIDDEN})" for within, n in hidden.items()]
     if not files:
         raise InputError(
             f"The folder {folder} has no file that can be read "
@@ -91,9 +96,16 @@ def require_content(path: Path, called: str) -> None:
 
 def _data_files(state: Path) -> frozenset[str] | None:
     """Names of the files that a saved dataset consists of; None where it is no saved dataset."""
-    entries = _json(state).get("_data_files")
+    fields = _json(state)
+    entries = fields.get("_data_files")
     if not isinstance(entries, list):
         return None
+    if lists := [name for name in INDICES if fields.get(name)]:
+        raise InputError(
+            f"The dataset {state.parent} was saved with indices that choose and order its rows "
+            f"({lists[0]} in its {STATE}), which are not applied here; write it again with "
+            "datasets: load_from_disk(folder).flatten_indices().save_to_disk(other)."
+        )
     names = [str(entry.get("filename")) for entry in entries if isinstance(entry, dict)]
     missing = [name for name in names if not (state.parent / name).is_file()]
     if missing:
@@ -120,6 +132,13 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _unhidden(files: Sequence[Path], root: Path) -> list[Path]:
     return [path for path in files if SUFFIXES.search(path.name) and not _is_hidden(path, root)]
+
+
+def _hidden_folder(path: Path, root: Path) -> str:
+    """The outermost hidden folder that a file lies in; "" where only its own name is hidden."""
+    *folders, _ = path.relative_to(root).parts
+    at = next((i for i, part in enumerate(folders) if part.startswith((".", "_"))), None)
+    return "" if at is None else "/".join(folders[: at + 1])
 
 
 def _is_hidden(path: Path, root: Path) -> bool:

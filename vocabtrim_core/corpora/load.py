@@ -15,7 +15,7 @@ from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.formats import SUFFIXES, inspect_head
 from vocabtrim_core.corpora.mapping_checks import check_mapping
 from vocabtrim_core.corpora.message_paths import message_keys
-from vocabtrim_core.corpora.schema import DEFAULTS, ColumnMapping
+from vocabtrim_core.corpora.schema import DEFAULTS, ColumnMapping, one_of_several
 from vocabtrim_core.corpora.skips import NoConversationsError
 from vocabtrim_core.errors import InputError
 
@@ -64,7 +64,8 @@ def open_corpus(
         if missing:
             raise InputError(
                 f"{_called(path)} has no column {' and no column '.join(missing)} (columns found: "
-                f"{', '.join(columns)}); map the columns it has."
+                f"{', '.join(columns)}); map the columns it has"
+                f"{_about_plus(file_mapping, columns)}."
             )
         if mapping:
             check_mapping(file_mapping, guess, head, _called(path))
@@ -139,3 +140,12 @@ def _name(paths: Any, files: Sequence[Path]) -> str:
         return first.resolve().name
     stem = SUFFIXES.sub("", label_of(files[0]))
     return stem if len(files) == 1 else f"{stem} and {len(files) - 1} more"
+
+
+def _about_plus(mapping: ColumnMapping, columns: Sequence[str]) -> str:
+    """How to write a column with a plus in its name, where one was taken for two."""
+    stated = ((name, getattr(mapping, name)) for name in mapping.joined)
+    meant = [f"{name}={one_of_several(value)}" for name, value in stated if value in columns]
+    return (
+        f"; `+` joins columns, one in a name is written `\\+` ({', '.join(meant)})" if meant else ""
+    )

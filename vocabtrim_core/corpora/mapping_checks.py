@@ -34,7 +34,7 @@ def check_mapping(given: ColumnMapping, guess: Recognition, head: Rows, called: 
         columns = getattr(given, field)
         if not columns or columns == getattr(guess.mapping, field):
             continue
-        for column in columns.split("+"):
+        for column in given.columns_in(field):
             values = [v for row in head if (v := value_at(row, column)) is not None]
             if values and not any(fits(from_text(value)) for value in values):
                 raise InputError(
@@ -48,7 +48,7 @@ def check_mapping(given: ColumnMapping, guess: Recognition, head: Rows, called: 
 def _require_keys(given: ColumnMapping, head: Rows, called: str) -> None:
     """InputError where no message has the keys that are mapped."""
     lists = [
-        from_text(value_at(row, name)) for row in head for name in given.conversation.split("+")
+        from_text(value_at(row, name)) for row in head for name in given.columns_in("conversation")
     ]
     turns = [
         turn

@@ -41,7 +41,7 @@ from vocabtrim_core.corpora.message_paths import (
     list_of_texts,
 )
 from vocabtrim_core.corpora.response_items import are_items
-from vocabtrim_core.corpora.schema import ColumnMapping, from_text, value_at
+from vocabtrim_core.corpora.schema import ColumnMapping, from_text, one_of_several, value_at
 from vocabtrim_core.corpora.speaker_labels import labelled_turns
 from vocabtrim_core.corpora.unrecognised import explain_unrecognised
 
@@ -127,7 +127,10 @@ class _Guess:
         if guess is None:
             note, advice = explain_unrecognised(self.columns, self.sample, self.texts)
             guess = Recognition(ColumnMapping(), False, notes=(note,), advice=advice)
-        guess = replace(guess, mapping=self._instructed(guess.mapping))
+        mapping = self._instructed(guess.mapping)
+        joined = {n: v for n in mapping.joined if (v := getattr(mapping, n)) in self.columns}
+        marked = {name: one_of_several(column) for name, column in joined.items()}
+        guess = replace(guess, mapping=replace(mapping, **marked))
         if self.rejected and guess.mapping.shape:
             names = ", ".join(f"`{name}`" for name in self.rejected)
             guess = replace(guess, notes=(*guess.notes, f"Answers in {names} are not counted."))
@@ -161,10 +164,10 @@ class _Guess:
         first = next((name for name in firsts if name[:-2].lower() in bases), "")
         if not first:
             return None
-        pair, keys = f"{first}+{first[:-1]}b", self.chats.get(first)
+        pair, keys = _both(first), self.chats.get(first)
         winner = first_named(WINNERS, self.columns)
         if winner.lower().endswith("_a"):
-            winner = f"{winner}+{winner[:-1]}b"
+            winner = _both(winner)
         prompt = first_named(PROMPTS, [*self.texts, *self.lists])
         if not winner or not (keys or prompt):
             field = "conversation" if keys else "response"
@@ -350,3 +353,8 @@ class _Guess:
         domain = self.base.domain if self.base.domain != text else ""
         mapping = ColumnMapping("text", text=text, domain=domain)
         return Recognition(mapping, text in marked and text in TEXTS, notes=notes)
+
+
+def _both(first: str) -> str:
+    """Two columns, NAME_a and NAME_b, as one field of a mapping names them."""
+    return "+".join(one_of_several(name) for name in (first, f"{first[:-1]}b"))

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from vocabtrim_core import json_text
 from vocabtrim_core.corpora.batches import canonical_role
 from vocabtrim_core.corpora.skips import HALF_PAIR, NOT_JSON
 from vocabtrim_core.corpora.trees import CURRENT
@@ -88,24 +87,36 @@ class ColumnMapping:
     @property
     def prompts(self) -> tuple[str, ...]:
         """The prompt columns, in the order they are joined."""
-        return _several(self.prompt)
+        return several(self.prompt)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column this mapping reads, without repeats."""
-        split_names = (lambda name: _several(name)) if self.winner else (lambda name: (name,))
         shaped = {
-            "conversation": split_names(self.conversation),
-            "prompt_response": (
-                *self.prompts,
-                *split_names(self.response),
-                self.calls,
-                self.history,
-            ),
-            "text": (self.text,),
+            "conversation": ("conversation",),
+            "prompt_response": ("prompt", "response", "calls", "history"),
+            "text": ("text",),
         }.get(self.shape, ())
-        names = (*shaped, *_several(self.winner), self.domain, self.system, self.tools)
+        holders = (*shaped, "winner", "domain", "system", "tools")
+        names = [name for field in holders for name in self.columns_in(field)]
         return tuple(dict.fromkeys(name for name in names if name))
+
+    def columns_in(self, field: str) -> tuple[str, ...]:
+        """The columns that a field names, as the file has them.
+
+        Args:
+            field: Name of a field that holds columns.
+
+        Returns:
+            One name; of prompts, and of two answers with a winner, several.
+        """
+        stated = getattr(self, field)
+        return several(stated) if field in self.joined else (stated,) * bool(stated)
+
+    @property
+    def joined(self) -> tuple[str, ...]:
+        """The fields that may name several columns, joined by "+"."""
+        return ("prompt", *OF_TWO) if self.winner else ("prompt",)
 
     def columns_of(self, names: Container[str]) -> tuple[str, ...]:
         """The columns of a file that this mapping reads; of a path its first name.
@@ -208,12 +219,16 @@ class ColumnMapping:
                 "prompt": "prompt_response",
             }
             values["shape"] = next((shapes[name] for name in shapes if values.get(name)), "")
-        return cls(**values, roles=tuple(roles))  # type: ignore[arg-type]
+        mapping = cls(**values, roles=tuple(roles))  # type: ignore[arg-type]
+        verbatim = {name: plain_name(v) for name, v in values.items() if name not in mapping.joined}
+        return replace(mapping, **verbatim)  # type: ignore[arg-type]
 
 
 # How Python's notation begins where JSON would have double quotes; and what of it is read, at most.
 PYTHON = re.compile(r"\s*(array\()?(\{'|\[\s*[\[{]\s*['\"])")
 LONGEST_LITERAL = 2**20
+OF_TWO = ("conversation", "response", "winner")  # fields with two columns where one wins
+PLUS = re.compile(r"(?<!\\)\+")  # between the names of columns
 DEFAULTS = {f.name: f.default for f in fields(ColumnMapping)}
 
 
@@ -275,7 +290,7 @@ def from_python(text: str) -> Any:
         try:
             as_json = json.dumps(read(text), ensure_ascii=False)
             as_json.encode()  # no half of a surrogate pair
-            return json_text.loads(as_json)
+            return json.loads(as_json)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
     return text
@@ -298,7 +313,7 @@ def unread_because(text: str) -> str:
         objects.
     """
     try:
-        is_json = isinstance(json_text.loads(text), list | dict)
+        is_json = isinstance(json.loads(text), list | dict)
     except (ValueError, RecursionError):
         is_json = False
     if is_json:
@@ -336,5 +351,23 @@ def from_texts(items: list[Any]) -> list[Any]:
     return objects if are_messages else items
 
 
-def _several(columns: str) -> tuple[str, ...]:
-    return tuple(name for name in columns.split("+") if name)
+def several(columns: str) -> tuple[str, ...]:
+    """The columns that a field names: joined by "+", a plus of a name itself written "\\+".
+
+    Args:
+        columns: What the field of a mapping holds.
+
+    Returns:
+        Their names, as the file has them.
+    """
+    return tuple(plain_name(name) for name in PLUS.split(columns) if name)
+
+
+def one_of_several(name: str) -> str:
+    """A column's name as a field that may hold several writes it, the inverse of `several`."""
+    return name.replace("+", r"\+")
+
+
+def plain_name(name: str) -> str:
+    """A column's name without the marks of `one_of_several`."""
+    return name.replace(r"\+", "+")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import ast
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vocabtrim_core.corpora.batches import ROLES, MessageBatch
@@ -18,6 +18,7 @@ UNKNOWN_ROLE = "unknown role"
 NOT_JSON = "is Python's notation that cannot be read"
 NOT_OBJECT = "no object with named fields"
 OTHERS = "other reasons"
+MOST_NAMED = 12  # roles in a remedy
 # Only a limited share of rows may be left out for these reasons, or refused by the template.
 BROKEN = (UNKNOWN_ROLE, TOO_DEEP, NOT_OBJECT, OTHERS)
 
@@ -33,32 +34,40 @@ REMEDIES = {
 }
 
 
-def unknown_role(name: object) -> str:
-    """The reason to leave out a row with an unknown role.
+def unknown_role(*names: object) -> str:
+    """The reason to leave out a row with unknown roles.
 
     Args:
-        name: The role as the row writes it; 40 characters of it are shown.
+        *names: The roles as the row writes them; 40 characters of each are shown.
 
     Returns:
         The reason.
     """
-    return f"{UNKNOWN_ROLE} {str(name)[:40]!r}"
+    return f"{UNKNOWN_ROLE} {', '.join(dict.fromkeys(repr(str(name)[:40]) for name in names))}"
 
 
-def remedy_of(reason: str, further: Mapping[str, str] | None = None) -> str:
+def remedy_of(
+    reason: str, further: Mapping[str, str] | None = None, roles: Sequence[str] = ()
+) -> str:
     """What to do about a reason.
 
     Args:
         reason: A reason from a report.
         further: Further remedies, text in the reason -> what to do.
+        roles: The unknown roles of the whole report, in lower case; those of the reason without.
 
     Returns:
         The remedy, without a capital and a full stop; "" where none is known.
     """
-    if roles := SkipReport(0, ((reason, 1, ()),)).unknown_roles():
+    if own := SkipReport(0, ((reason, 1, ()),)).unknown_roles():
+        named = list(dict.fromkeys([*own, *roles]))
+        pairs = " ".join(shlex.quote(f"roles.{role}={ROLES[1]}") for role in named[:MOST_NAMED])
+        more = len(named) - MOST_NAMED
+        pairs += f", and {more:,} more alike" if more > 0 else ""
+        them, which = ("them", "each") if len(named) > 1 else ("it", "it")
         return (
-            f"rename it to one of {', '.join(ROLES)}, or say which of them it is "
-            f"(--map {shlex.quote(f'roles.{roles[0]}={ROLES[1]}')})"
+            f"rename {them} to one of {', '.join(ROLES)}, or say which of them {which} is "
+            f"(--map {pairs})"
         )
     remedies = {**REMEDIES, **(further or {})}
     return next((remedy for text, remedy in remedies.items() if text in reason), "")
@@ -155,10 +164,11 @@ class SkipReport:
 
     def unknown_roles(self) -> list[str]:
         """The roles that rows were left out for, in lower case as `ColumnMapping` takes them."""
-        matches = (
-            re.fullmatch(rf"{UNKNOWN_ROLE} (['\"])(.*)\1", r, re.S) for r, _, _ in self.reasons
-        )
-        return list(dict.fromkeys(match[2].strip().lower() for match in matches if match))
+        stated = [r for r, _, _ in self.reasons if r.startswith(f"{UNKNOWN_ROLE} ")]
+        names = [
+            n for r in stated for n in ast.literal_eval(f"{r.removeprefix(UNKNOWN_ROLE)},".strip())
+        ]
+        return list(dict.fromkeys(name.strip().lower() for name in names))
 
     def sentence(self) -> str:
         """The report in words.
@@ -195,7 +205,10 @@ class SkipReport:
         )
         further = len(most_first) - self.PLACES
         causes += f"; and {further} more reason{'s' * (further > 1)}" if further > 0 else ""
-        known_remedies = filter(None, (remedy_of(reason, remedies) for reason, _, _ in most_first))
+        unknown = self.unknown_roles()
+        known_remedies = filter(
+            None, (remedy_of(reason, remedies, unknown) for reason, _, _ in most_first)
+        )
         default_remedy = "check that the columns are mapped to the right fields"
         if not causes:
             default_remedy = "give a file with conversations in it"

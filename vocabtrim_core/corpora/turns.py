@@ -48,7 +48,7 @@ def turns_of(
         UnusableError: The row has no turn, or none that is read.
     """
     if mapping.shape == "conversation":
-        column = _winning(mapping.conversation, row, mapping)
+        column = _winning("conversation", row, mapping)
         value = from_text(value_at(row, column))
         if is_object_of_turns(value):
             around, point, _ = column.rpartition(".")
@@ -56,27 +56,28 @@ def turns_of(
             keys = (mapping.role, mapping.content)
             return column, turns_of_object(value, current, keys, remarks)
         return column, _turns(value, column, mapping)
-    return mapping.prompt or mapping.response, _pair(row, mapping, remarks)
+    column = "".join(mapping.prompts[:1]) or mapping.response
+    return column, _pair(row, mapping, remarks)
 
 
-def _winning(columns: str, row: dict[str, Any], mapping: ColumnMapping) -> str:
+def _winning(field: str, row: dict[str, Any], mapping: ColumnMapping) -> str:
     """The column to read: the one of two that the row's winner names, where there is one."""
-    if not mapping.winner:
-        return columns
-    flags = mapping.winner.split("+")
+    columns, flags = mapping.columns_in(field), mapping.columns_in("winner")
+    if not flags:
+        return columns[0] if columns else ""
     if len(flags) == 2:  # one flag for each
         is_winner = [bool(value_at(row, flag)) for flag in flags]
         chosen = is_winner.index(True) if sum(is_winner) == 1 else None
-    elif isinstance(verdict := value_at(row, mapping.winner), bool):  # of a single answer
+    elif isinstance(verdict := value_at(row, flags[0]), bool):  # of a single answer
         if not verdict:
-            raise UnusableError(f"an answer to be avoided (`{mapping.winner}` is false)")
-        return columns
+            raise UnusableError(f"an answer to be avoided (`{flags[0]}` is false)")
+        return columns[0]
     else:
         match = WINNER.fullmatch(str(verdict).strip().lower())
         chosen = "ab".index(match[1]) if match else None
     if chosen is None:
         raise UnusableError(NO_WINNER)
-    return columns.split("+")[chosen]
+    return columns[chosen]
 
 
 def _turns(value: Any, column: str, mapping: ColumnMapping) -> list[Any]:
@@ -114,7 +115,7 @@ def _alternating(texts: Sequence[str], mapping: ColumnMapping) -> list[dict[str,
 
 def _pair(row: dict[str, Any], mapping: ColumnMapping, remarks: list[str]) -> list[Any]:
     """The turns of a prompt and a response, each a text, a message, messages or texts in turn."""
-    column = _winning(mapping.response, row, mapping)
+    column = _winning("response", row, mapping)
     response = value_at(row, column) if column else None
     calls = from_text(value_at(row, mapping.calls)) if mapping.calls else None
     if response is None and calls is None:

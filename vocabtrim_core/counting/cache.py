@@ -181,11 +181,14 @@ def check_refused(sources: Sequence[Mapping[str, Any]], recipe: CountConfig) -> 
         share = refused / max(1, refused + source["conversations"])
         if share > recipe.most_refused:
             reason, _, places = max(reasons, key=lambda counted_reason: counted_reason[1])
+            roles = SkipReport(
+                0, tuple((str(r), n, tuple(p)) for r, n, p in reasons)
+            ).unknown_roles()
             raise InputError(
                 f"{source['name']}: {share:.1%} of the conversations ({refused:,}) are left out, "
                 f"where {recipe.most_refused:.1%} may be ({places[0]}: {reason}); "
-                f"{remedy_of(reason) or 'choose another template'}, mend the rows, or allow a "
-                "larger share (--max-refused)."
+                f"{remedy_of(reason, roles=roles) or 'choose another template'}, mend the rows, or "
+                "allow a larger share (--max-refused)."
             )
 
 

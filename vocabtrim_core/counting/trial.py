@@ -113,6 +113,7 @@ def require_few_refused(corpus: Corpus, recipe: CountConfig) -> None:
         return
     causes = sorted((*reasons, *trial.refused.reasons))
     reason, _, places = max(causes, key=lambda counted: counted[1])
+    roles = SkipReport(0, tuple(reasons)).unknown_roles()
     told = []
     if refused := trial.refused.skipped:
         told.append(
@@ -123,6 +124,6 @@ def require_few_refused(corpus: Corpus, recipe: CountConfig) -> None:
     raise InputError(
         f"{corpus.name}: {' and '.join(told)} ({places[0]}: {reason}), more than the "
         f"{recipe.most_refused:.1%} that may be left out; "
-        f"{remedy_of(reason) or 'choose another template'}, mend the rows, or allow a larger share "
-        "(--max-refused)."
+        f"{remedy_of(reason, roles=roles) or 'choose another template'}, mend the rows, or allow a "
+        "larger share (--max-refused)."
     )

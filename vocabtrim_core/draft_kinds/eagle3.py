@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from vocabtrim_core.draft_kinds.aux_layers import KEY, MARK, NESTED, read_layers
 from vocabtrim_core.draft_kinds.kind import HeadKind, Shapes, attention_weights
+from vocabtrim_core.model_config import ModelConfig
 
 
 class Eagle3(HeadKind):
@@ -17,13 +19,19 @@ class Eagle3(HeadKind):
     charges_fusion = True
 
     def fusion(self, shape: Shapes) -> int:
-        """Hidden states of three layers of the target, 3H -> H."""
+        """Hidden states of some layers of the target, mostly three: 3H -> H."""
         return shape.feature_width * shape.hidden_size if shape.fusion_per_step else 0
 
     def attention(self, shape: Shapes) -> int:
         """The first layer reads [embedding; hidden], so q, k and v project from 2H; o to H."""
         h = shape.hidden_size
         return attention_weights(shape, 2 * h) + (shape.layers - 1) * attention_weights(shape, h)
+
+    def from_config(self, config: ModelConfig) -> dict[str, Any]:
+        """The target's layers that are fused, where the config of the draft names them."""
+        stated = {name: config.stated(name) for name in (MARK, NESTED, KEY)}
+        layers = read_layers(stated, config.where)
+        return {} if layers is None else {"feature_layers": len(layers)}
 
 
 def trained_config(shape: Any, draft_vocab_size: int) -> dict[str, Any]:

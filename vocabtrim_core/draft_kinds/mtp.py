@@ -6,8 +6,8 @@ from typing import Any
 
 from vocabtrim_core.draft_kinds.kind import HeadKind
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.layer_families import GATED_QUERIES
 from vocabtrim_core.layer_weights import (
-    GATED_QUERIES,
     LatentAttention,
     decoder_layers,
     experts,
@@ -42,15 +42,15 @@ class Mtp(HeadKind):
                 f"{config.where} has no MTP layer: none of {', '.join(COUNTS)} is a positive "
                 "number; choose another kind of draft, or give the config of a model with MTP."
             )
-        if config.model_type in OTHER_LAYER:
+        if config.family in OTHER_LAYER:
             raise InputError(
-                f"{config.where}: the MTP layer of model_type {config.model_type} differs from the "
+                f"{config.where}: the MTP layer of model_type {config.family} differs from the "
                 "model's own layers, and its shapes are not in the config; choose a preset."
             )
         last = (decoder_layers(config) or 1) - 1
         mixture = is_mixture(config, last)
         heads, groups, dim = head_shapes(config, whole=True)
-        gate = bool(config.get("attn_output_gate")) or config.model_type in GATED_QUERIES
+        gate = bool(config.get("attn_output_gate")) or config.family in GATED_QUERIES
         return {
             "query_heads": heads,
             "key_value_heads": groups,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vocabtrim_core.drafts.aux_layers import read_layers, with_layers
+from vocabtrim_core.draft_kinds.aux_layers import read_layers, with_layers
 from vocabtrim_core.drafts.checkpoint import SINGLE
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.launcher_task import Watch, run_tool

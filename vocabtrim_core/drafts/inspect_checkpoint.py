@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from vocabtrim_core.drafts.aux_layers import disagreement, named_for, read_layers
+from vocabtrim_core.draft_kinds.aux_layers import disagreement, named_for, read_layers
 from vocabtrim_core.drafts.checkpoint import open_checkpoint
 from vocabtrim_core.drafts.lm_head import HEAD, Head, check_draft, find_head
 from vocabtrim_core.drafts.slicing import NAME, SlicedDraft

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import vocabtrim_core
-from vocabtrim_core.drafts.aux_layers import read_layers, with_layers
+from vocabtrim_core.draft_kinds.aux_layers import read_layers, with_layers
 from vocabtrim_core.drafts.checkpoint import INDEX, SINGLE, Checkpoint, open_checkpoint
 from vocabtrim_core.drafts.lm_head import HEAD, Head, find_head, rows_of
 from vocabtrim_core.drafts.tensor_files import (

@@ -22,8 +22,8 @@ from typing import Any
 import psutil
 
 from vocabtrim_core import json_text
+from vocabtrim_core.draft_kinds.aux_layers import same_draft
 from vocabtrim_core.drafts import metrics as metrics_
-from vocabtrim_core.drafts.aux_layers import same_draft
 from vocabtrim_core.drafts.child_output import lines_of
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.launcher_task import run_tool

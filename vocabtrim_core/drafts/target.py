@@ -13,9 +13,9 @@ from typing import Any
 from vocabtrim_core import workspace
 from vocabtrim_core.draft_config import architecture_from_config
 from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.draft_kinds.aux_layers import default, with_layers
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.drafts import bundled_target
-from vocabtrim_core.drafts.aux_layers import default, with_layers
 from vocabtrim_core.drafts.checkpoint import Checkpoint, open_checkpoint
 from vocabtrim_core.drafts.lm_head import EMBEDDING, HEAD
 from vocabtrim_core.errors import InputError

@@ -283,7 +283,7 @@ def _write(path: Path, ids: np.ndarray, counted: np.ndarray, target: Target) -> 
         "input_ids": torch.from_numpy(ids.astype(np.int64)),
         "loss_mask": torch.from_numpy(counted.astype(np.int64)),
         "hidden_state": torch.randn(1, len(ids), width).bfloat16(),
-        "aux_hidden_state": torch.randn(1, len(ids), 3 * width).bfloat16(),
+        "aux_hidden_state": torch.randn(1, len(ids), len(target.aux_layers) * width).bfloat16(),
     }
     buffer = io.BytesIO()
     torch.save(sample, buffer)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vocabtrim_core.drafts.aux_layers import NESTED, read_layers
+from vocabtrim_core.draft_kinds.aux_layers import NESTED, read_layers
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports.exporter import ExportContext, Exporter
 from vocabtrim_core.vocabulary import DraftVocabulary

@@ -9,7 +9,7 @@ import numpy as np
 
 from vocabtrim_core.forecast.break_even import BreakEven, break_even
 from vocabtrim_core.forecast.paper import SHIPPED_K
-from vocabtrim_core.forecast.throughput import Forecast, Gain, implied_alpha
+from vocabtrim_core.forecast.throughput import Forecast, Gain, implied_alpha, optimum_near
 from vocabtrim_core.tradeoff import TradeOff
 
 WORTH = 0.03  # least gain over the usual 32,000 that is worth retraining a draft
@@ -26,7 +26,9 @@ class Decision:
         optimum_k: The optimum of the utility at `alpha`.
         alpha: Weight of coverage in the utility.
         fastest_k: The k of the highest expected throughput.
-        equivalent_alpha: The alpha whose optimum is `fastest_k`.
+        equivalent_alpha: The alpha whose optimum is `alpha_k`.
+        alpha_k: `fastest_k`, or the nearest size that an alpha can keep where tokens are equally
+            frequent there.
         stability: Between which sizes unlimited text of the kind would put k*; None where not
             computed.
         gains: Baseline k -> relative gain of `k` over it.
@@ -48,6 +50,7 @@ class Decision:
     alpha: float
     fastest_k: int
     equivalent_alpha: float
+    alpha_k: int
     stability: tuple[int, int] | None
     gains: dict[int, Gain]
     recommended_gains: dict[int, Gain]
@@ -186,6 +189,7 @@ def decide(
         alpha=tradeoff.alpha,
         fastest_k=fastest,
         equivalent_alpha=implied_alpha(tradeoff, fastest),
+        alpha_k=optimum_near(tradeoff, fastest),
         stability=stability,
         gains=gains,
         recommended_gains=gains

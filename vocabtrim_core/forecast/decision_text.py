@@ -126,9 +126,12 @@ def _alpha(decision: Decision) -> str:
     if decision.optimum_k == decision.fastest_k:
         return ""
     limits = " with your floor and bounds" if decision.constrained else ""
+    own = f"alpha {decision.equivalent_alpha:g}"
+    if decision.alpha_k != decision.fastest_k:
+        own += f" up to tokens that are equally frequent ({decision.alpha_k:,})"
     return (
         f"Alpha {decision.alpha:g}{limits} keeps {decision.optimum_k:,}; this device is fastest at "
-        f"{decision.fastest_k:,}, which is alpha {decision.equivalent_alpha:g}."
+        f"{decision.fastest_k:,}, which is {own}."
     )
 
 

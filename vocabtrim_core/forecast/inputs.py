@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -228,6 +229,7 @@ def acceptance_on(
     assumed += [
         *filter(None, [about_full]),
         *_unlikely(unmeasured, lengths, settings.length_noise),
+        *_several(lengths, len(coverage)),
         retraining(training).source,
     ]
     model = replace(unmeasured, measured=lengths)
@@ -248,6 +250,25 @@ def _unlikely(model: AcceptanceModel, lengths: Mapping[int, float], noise: float
                 f"The length of {length:.2f} measured at {k:,} tokens lies outside the {least:.2f} "
                 f"to {most:.2f} that are expected from {model.full_length:.2f} with all tokens; "
                 "check that both are from the same prompts and depth."
+            )
+    return sentences
+
+
+def _several(lengths: Mapping[int, float], size: int) -> list[str]:
+    """Sentences about lengths measured at several sizes: what holds between them, any fall."""
+    points = sorted((k, length) for k, length in lengths.items() if k < size)
+    if len(points) < 2:
+        return []
+    sentences = [
+        f"Lengths measured at {listed([f'{k:,}' for k, _ in points])} tokens hold there; between "
+        "them the model is scaled by what lies between their factors."
+    ]
+    for (smaller, longer), (larger, shorter) in pairwise(points):
+        if shorter < longer:
+            sentences.append(
+                f"The length of {shorter:.2f} measured at {larger:,} tokens is below the "
+                f"{longer:.2f} at {smaller:,}, though more tokens are kept: that is a difference "
+                "between two trained drafts, or the noise of a run, and not an effect of k."
             )
     return sentences
 

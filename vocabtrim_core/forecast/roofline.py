@@ -90,10 +90,10 @@ def roofline(
     target = architecture.target_weights
     if target is None:
         raise InputError(
-            f"{architecture.name} does not say how many layers its target has, or which kinds, so "
-            "the time of a verification is unknown; give the target's config.json (--draft-config "
-            "FILE, which then gives the draft's shapes too), or the times of two measured cycles "
-            "(--measured K=SECONDS)."
+            f"{architecture.name}: the layers of its target are not given, or of a kind that is "
+            "not counted, so the time of a verification is unknown; give the target's config.json "
+            "(--draft-config FILE, which then gives the draft's shapes too), or the times of two "
+            "measured cycles (--measured K=SECONDS)."
         )
     _check_memory(architecture, hardware, batch, context)
     bandwidth = hardware.expected_bandwidth

@@ -149,6 +149,30 @@ def forecast(
     return Forecast(acceptance, cycles, base)
 
 
+def optimum_near(tradeoff: TradeOff, k: int) -> int:
+    """The size nearest to k at which the optimum of some alpha in 0..1 can lie.
+
+    Among tokens that occur equally often each adds the same to coverage and costs the same, so no
+    alpha stops between them.
+
+    Args:
+        tradeoff: Counts and architecture.
+        k: The size, 1..V.
+
+    Returns:
+        k itself where the token after it is rarer; else the nearer end of the run of equally
+        frequent tokens, the smaller one in a tie. No alpha keeps tokens that never occur.
+    """
+    counts = tradeoff.curve.sorted_counts
+    own = counts[tradeoff.curve.check_k(k) - 1]
+    before = int(np.flatnonzero(counts[:k] != own)[-1]) + 1 if (counts[:k] != own).any() else 0
+    others = np.flatnonzero(counts[k:] != own)
+    last = k + int(others[0]) if len(others) else len(counts)
+    if before and (own == 0 or k - before <= last - k != 0):
+        return before
+    return last
+
+
 def implied_alpha(tradeoff: TradeOff, k: int) -> float:
     """The alpha in 0..1 whose utility optimum is exactly k: its equivalent alpha.
 
@@ -160,11 +184,12 @@ def implied_alpha(tradeoff: TradeOff, k: int) -> float:
         k: The size, 1..V.
 
     Returns:
-        The alpha; where several sizes share one count, the one whose optimum is nearest to k.
+        The alpha; of `optimum_near` where k lies among equally frequent tokens.
     """
     architecture, curve = tradeoff.architecture, tradeoff.curve
+    k = optimum_near(tradeoff, k)
     slope = 2 * architecture.row_weights / architecture.flops(curve.vocab_size)
-    last = curve.sorted_counts[curve.check_k(k) - 1] / curve.tokens
+    last = curve.sorted_counts[k - 1] / curve.tokens
     after = curve.sorted_counts[k] / curve.tokens if k < curve.vocab_size else 0.0
     least, most = slope / (slope + last), slope / (slope + after)
     middle = float((least + most) / 2)

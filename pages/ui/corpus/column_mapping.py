@@ -16,7 +16,7 @@ from vocabtrim_core.corpora import (
     CorpusInfo,
 )
 from vocabtrim_core.corpora.message_paths import message_keys
-from vocabtrim_core.corpora.schema import DEFAULTS
+from vocabtrim_core.corpora.schema import DEFAULTS, one_of_several, plain_name
 
 MOST_ROLES = 6  # that are asked for at a time
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -44,12 +44,12 @@ def choose(info: CorpusInfo, unknown: Sequence[str]) -> ColumnMapping:
     """
     open_it = not info.sure or bool(unknown)
     with st.expander("Columns", expanded=open_it, icon=":material/view_column:"):
-        names = list(SHAPES)
+        shapes = list(SHAPES)
         guess = info.mapping
         shape = st.selectbox(
             "Each row holds",
-            names,
-            names.index(guess.shape) if guess.shape else None,
+            shapes,
+            shapes.index(guess.shape) if guess.shape else None,
             format_func=SHAPES.__getitem__,
             placeholder="choose what",
         )
@@ -60,11 +60,12 @@ def choose(info: CorpusInfo, unknown: Sequence[str]) -> ColumnMapping:
         for place, field in enumerate(COLUMNS[shape]):
             value = getattr(guess, field)
             empty = field == "system" or (shape == guess.shape and not value)
-            known = not value or value in columns
-            options = [""] * empty + columns + [value] * (not known)  # a path, or two columns
+            names = [one_of_several(name) for name in columns] if field == "prompt" else columns
+            known = not value or value in names
+            options = [""] * empty + names + [value] * (not known)  # a path, or two columns
             other = 0 if field == "system" else min(place, len(columns) - 1)
             start = options.index(value) if value in options else other
-            chosen[field] = st.selectbox(field.capitalize(), options, start)
+            chosen[field] = st.selectbox(field.capitalize(), options, start, format_func=plain_name)
         roles = [
             (name, role)
             for name in unknown

@@ -40,7 +40,13 @@ def actions(answer) -> None:
         ):
             use_on_explore(replace(settings, k=size))
         alpha = answer.decision.equivalent_alpha
-        explanation = f"The alpha whose optimum is {answer.decision.fastest_k:,}, the fastest size."
+        keeps, fastest = answer.decision.alpha_k, answer.decision.fastest_k
+        explanation = f"The alpha whose optimum is {keeps:,}, the fastest size."
+        if keeps != fastest:
+            explanation = (
+                f"The alpha whose optimum is {keeps:,}; the fastest size, {fastest:,}, lies among "
+                "tokens that are equally frequent, where no alpha stops."
+            )
         if st.button(
             f"Use alpha {alpha:g} on Explore",
             key="use_alpha",

@@ -126,7 +126,8 @@ def chart_data(answered: ForecastAnswer, picked: int | None) -> dict:
         (
             "alpha",
             f"{answered.decision.equivalent_alpha:g}",
-            f"keeps {answered.decision.fastest_k:,}, the fastest",
+            f"keeps {answered.decision.alpha_k:,}"
+            + ", the fastest" * (answered.decision.alpha_k == answered.decision.fastest_k),
             "",
         ),
     ]

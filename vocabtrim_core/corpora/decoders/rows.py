@@ -172,7 +172,15 @@ def _messages(
     roles = [canonical_role(str(turn[mapping.role]), mapping.roles) for turn in turns]
     keys, messages = (mapping.role, mapping.content), []
     if None in roles:
-        raise UnusableError(unknown_role(turns[roles.index(None)][mapping.role]))
+        raise UnusableError(
+            unknown_role(
+                *(
+                    turn[mapping.role]
+                    for turn, role in zip(turns, roles, strict=True)
+                    if role is None
+                )
+            )
+        )
     for role, turn in zip(filter(None, roles), turns, strict=True):
         messages += read_message(turn, role, keys, remarks)
     return messages

@@ -35,14 +35,23 @@ def _record_batches(source: pa.MemoryMappedFile) -> Iterator[pa.RecordBatch]:
     size = source.size()
     if source.read(6) == b"ARROW1":
         file = ipc.open_file(source)
-        yield from (file.get_batch(i) for i in range(file.num_record_batches))
+        yield from (_checked(file.get_batch(i)) for i in range(file.num_record_batches))
         return
     source.seek(max(0, size - 8))
     ended = source.read() == b"\xff\xff\xff\xff\0\0\0\0"  # the mark at the end of a stream
     source.seek(0)
-    yield from ipc.open_stream(source)
+    yield from map(_checked, ipc.open_stream(source))
     if not ended:
         raise pa.ArrowInvalid("it is cut off: the mark at the end of its stream is missing")
+
+
+def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch, whose offsets lie inside its buffers and whose text is UTF-8; else ArrowInvalid.
+
+    Arrow maps files as they are, so a damaged one would make it read other memory.
+    """
+    batch.validate(full=True)
+    return batch
 
 
 def arrow_head(path: Path, rows: int) -> list[dict[str, Any]]:

@@ -50,7 +50,10 @@ def csv_head(path: Path, rows: int) -> list[dict[str, Any]]:
     """
     with open_stream(path) as stream:
         batch = next(_csv_batches(stream, path, None), None)
-        return [] if batch is None else batch.slice(0, rows).to_pylist()
+        try:
+            return [] if batch is None else batch.slice(0, rows).to_pylist()
+        except UnicodeDecodeError:  # in the name of a column
+            raise InputError(not_utf8(f"{label_of(path)}, line 1")) from None
 
 
 def csv_shards(path: Path, file: int, limit: int | None) -> list[Shard]:

@@ -36,8 +36,11 @@ def readable_as(kind: str, path: Path) -> Generator[None]:
     """
     try:
         yield
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+    except InputError:
+        raise
+    except (pa.ArrowException, ValueError, OverflowError, SystemError, OSError) as error:
+        is_text = isinstance(error, UnicodeDecodeError)
+        reason = "text that is not UTF-8" if is_text else str(error).partition("\n")[0].rstrip(".")
         raise InputError(
             f"{label_of(path)} cannot be read as {kind} ({reason}); write it again."
         ) from None

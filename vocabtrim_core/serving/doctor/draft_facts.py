@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vocabtrim_core.drafts.aux_layers import KEY, NESTED, default, read_layers
+from vocabtrim_core.draft_kinds.aux_layers import KEY, NESTED, default, read_layers
 from vocabtrim_core.drafts.checkpoint import Checkpoint, open_checkpoint
 from vocabtrim_core.drafts.lm_head import EMBEDDING, HEAD, find_head
 from vocabtrim_core.errors import InputError

@@ -158,9 +158,14 @@ def find_importer(source: Source, format: str = "auto") -> Importer:
         if all(importer.matches(record.value) for record in source.records)
     ]
     if format != "auto":
-        if FORMATS[format] not in fitting:
-            raise InputError(f"{source.name} does not look like a result of {format}.")
-        return FORMATS[format]
+        wanted = FORMATS[format]
+        readable = wanted.readable or wanted.matches
+        if wanted in fitting:
+            return wanted
+        if fitting or not all(readable(record.value) for record in source.records):
+            other = f"; it looks like one of {fitting[0].name}" if fitting else ""
+            raise InputError(f"{source.name} does not look like a result of {format}{other}.")
+        return wanted
     if len(fitting) == 1:
         return fitting[0]
     if fitting:

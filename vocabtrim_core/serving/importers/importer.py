@@ -80,6 +80,8 @@ class Importer:
         read: Reads the runs of a source.
         checked: The file or code with which the reader was checked; shown to users.
         notes: Sentences that readers of the numbers must know.
+        readable: Whether a JSON value has what is read of this format, asked where a user names
+            it; None for `matches`.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Importer:
     read: Callable[[Source], Iterable[Piece]]
     checked: str
     notes: tuple[str, ...] = ()
+    readable: Callable[[Any], bool] | None = None
 
 
 def typed(record: Record, kind: type[T], title: str) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vocabtrim_core.drafts.aux_layers import read_layers
+from vocabtrim_core.draft_kinds.aux_layers import read_layers
 from vocabtrim_core.drafts.checkpoint import open_checkpoint
 from vocabtrim_core.drafts.lm_head import check_draft, find_head
 from vocabtrim_core.drafts.target import Target

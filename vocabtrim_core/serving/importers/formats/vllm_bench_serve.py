@@ -114,4 +114,6 @@ IMPORTER = Importer(
         "A run without spec_decode fields drafted nothing, or the server did not count it; --k "
         "tells which.",
     ),
+    # Of versions that wrote less, and files of which a part was kept.
+    readable=lambda value: has(value, "output_throughput", "duration", "total_output_tokens"),
 )
