@@ -86,5 +86,5 @@ def breakdown_figure(info: BreakdownInfo, palette: Palette = LIGHT) -> go.Figure
     layout(figure, palette, height=330, barmode="stack", bargap=0.28)
     figure.update_layout(legend_traceorder="normal", uniformtext=UNIFORM_TEXT)
     figure.update_yaxes(autorange="reversed", showgrid=False, dividercolor="rgba(0,0,0,0)")
-    figure.update_xaxes(title_text="Per draft step: millions of FLOPs, or megabytes of weights")
+    figure.update_xaxes(title_text="Per draft step: MFLOPs, or MB of weights")
     return figure
