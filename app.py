@@ -4,6 +4,7 @@ The server imports this file and finds `app`, the web application with its guard
 then runs it as the main script of every visit.
 """
 
+import threading
 from pathlib import Path
 
 import streamlit as st
@@ -37,7 +38,15 @@ def show() -> None:
             damage_note()
 
 
+def warm() -> None:
+    """Import what the first page needs, and read the shipped counts, while the browser loads."""
+    from pages.ui.overview import story
+
+    story.warm()
+
+
 if __name__ == "__main__":
     show()
 else:
+    threading.Thread(target=warm, daemon=True, name="warm").start()
     app = st.App(__file__, middleware=[guard()])

@@ -2,7 +2,14 @@
 
 import streamlit as st
 
-from pages.ui.corpus import corpus_choice, counting_form, spans_view, tokenizer_choice, trainer_view
+from pages.ui.corpus import (
+    corpus_choice,
+    counted_list,
+    counting_form,
+    spans_view,
+    tokenizer_choice,
+    trainer_view,
+)
 from pages.ui.corpus.refusal import refusal
 from pages.ui.frame import footer, heading, plain_errors
 from pages.ui.router import require_router
@@ -55,5 +62,5 @@ if not argv:
     counting_form.progress()
 
 st.subheader("Counted sets", anchor=False)
-counting_form.counted_list()
+counted_list.counted_list()
 footer(argv or ["count", "--tokenizer", "llama-3.1", "--data", "PATH"], *commands)

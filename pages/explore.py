@@ -78,11 +78,11 @@ def explore(stored) -> None:
 
 
 state.apply_pending()
-if stored := choose_counts(
+stored = choose_counts(
     "Explore",
     "Fewer draft tokens cost less and cover less. Find the size that is best.",
     beside=draft_menu,
-):
-    ask_for_draft(stored.counts.vocab_size)
-    curve_store(payload(stored))
-    explore(stored)
+)
+ask_for_draft(stored.counts.vocab_size)
+curve_store(payload(stored))
+explore(stored)

@@ -55,5 +55,4 @@ def page(stored) -> None:
     footer(*selected, *commands)
 
 
-if stored := choose_counts("Export", "One list of ids, in the form each trainer or engine reads."):
-    page(stored)
+page(choose_counts("Export", "One list of ids, in the form each trainer or engine reads."))

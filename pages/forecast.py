@@ -92,5 +92,4 @@ def page(stored) -> None:
     footer([*argv, *assumed.arguments(stored)])
 
 
-if stored := choose_counts("Forecast", "What will it do to tokens per second?"):
-    page(stored)
+page(choose_counts("Forecast", "What will it do to tokens per second?"))

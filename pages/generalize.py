@@ -56,5 +56,4 @@ def page(stored) -> None:
     tabs(panels, **linked("section"))
 
 
-if stored := choose_counts("Generalize", "Will it hold on other traffic, and how sure are we?"):
-    page(stored)
+page(choose_counts("Generalize", "Will it hold on other traffic, and how sure are we?"))

@@ -69,5 +69,4 @@ def page(stored) -> None:
 
 with plain_errors():
     restore.follow_link()
-if stored := choose_counts("Hand over", "The choice for those who decide, train and serve."):
-    page(stored)
+page(choose_counts("Hand over", "The choice for those who decide, train and serve."))

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import demo, report_state, restore, sizes, state
+from pages.ui import report_state, restore, sizes, state
 from pages.ui.caching import cached
 from pages.ui.charts.live_chart import curve_payload, curve_store, still_chart
 from pages.ui.frame import plain_errors
@@ -60,9 +60,7 @@ with st.container(key="exit"):
     )
 with plain_errors():
     restore.follow_link()
-    if sets := state.counted_sets():
-        key = state.current_key(sets)
-        st.query_params["counts"] = key
-        page(next(stored for stored in sets if stored.key == key))
-    else:
-        demo.panel()
+    sets = state.counted_sets()
+    key = state.current_key(sets)
+    st.query_params["counts"] = key
+    page(next(stored for stored in sets if stored.key == key))

@@ -48,7 +48,8 @@ def page(stored) -> None:
     footer(argv)
 
 
-if stored := choose_counts(
-    "Search", "The paper's way to find the size, trial by trial, against the exact answer."
-):
-    page(stored)
+page(
+    choose_counts(
+        "Search", "The paper's way to find the size, trial by trial, against the exact answer."
+    )
+)

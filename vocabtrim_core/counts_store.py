@@ -1,4 +1,4 @@
-"""Counts kept in the workspace, under their content address."""
+"""Counts kept in the workspace under their content address, and those that are shipped."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ from pathlib import Path
 from vocabtrim_core import workspace
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.shipped.sets import FOLDER, shipped_sets
 from vocabtrim_core.workspace import records
 
 
 @dataclass(frozen=True, slots=True)
 class StoredCounts:
-    """Counts kept in the workspace under their content address.
+    """Counts kept under their content address.
 
     Attributes:
         key: `TokenCounts.key`.
         path: Their file.
-        saved: Time of the file, seconds since the epoch.
+        saved: Time of the file, seconds since the epoch; 0 for shipped counts.
         counts: The counts.
+        shipped: Whether they come with the program, and so cannot be removed.
     """
 
     key: str
     path: Path
     saved: float
     counts: TokenCounts
+    shipped: bool = False
 
 
 def save_counts(counts: TokenCounts) -> Path:
@@ -47,7 +50,17 @@ def save_counts(counts: TokenCounts) -> Path:
 
 
 def list_counts() -> list[StoredCounts]:
-    """List all counts of the workspace that can be read, newest first."""
+    """List all counts: the workspace's, newest first, then the shipped ones.
+
+    Shipped counts that were also made here are the workspace's.
+    """
+    stored_counts = own_counts()
+    own = {stored.key for stored in stored_counts}
+    return stored_counts + [stored for stored in shipped_counts() if stored.key not in own]
+
+
+def own_counts() -> list[StoredCounts]:
+    """List the counts of the workspace that can be read, newest first."""
     stored_counts = records.readable(workspace.folder("counts").glob("*.npz"), stored_counts_of)
     return sorted(stored_counts, key=lambda stored: (-stored.saved, stored.key))
 
@@ -70,6 +83,14 @@ def stored_counts_of(path: Path) -> StoredCounts:
     return StoredCounts(path.stem, path, stat.st_mtime, counts)
 
 
+def shipped_counts() -> list[StoredCounts]:
+    """List the counts that come with the program, in the order of their manifest."""
+    return [
+        StoredCounts(key, FOLDER / f"{row.file}.counts", 0.0, row.counts(), shipped=True)
+        for key, row in shipped_sets().items()
+    ]
+
+
 @functools.lru_cache(maxsize=64)
 def _load(path: Path, mtime_ns: int, length: int) -> TokenCounts:
     """Load counts once for each state of their file; they are immutable."""
@@ -77,10 +98,10 @@ def _load(path: Path, mtime_ns: int, length: int) -> TokenCounts:
 
 
 def find_counts(spec: str | Path) -> TokenCounts:
-    """Load counts from a file or from the workspace.
+    """Load counts from a file, from the workspace, or shipped ones.
 
     Args:
-        spec: Path of a file, or the key of counts in the workspace, or its first 4 digits or more.
+        spec: Path of a file, or the key of stored counts, or its first 4 digits or more.
 
     Returns:
         The counts.
@@ -90,10 +111,13 @@ def find_counts(spec: str | Path) -> TokenCounts:
     """
     path = Path(spec)
     if not path.is_file() and re.fullmatch(r"[0-9a-f]{4,16}", str(spec)):
-        matches = sorted(workspace.folder("counts").glob(f"{spec}*.npz"))
-        if len(matches) > 1:
-            raise InputError(f"The key {spec} fits {len(matches)} counts; give more digits of it.")
-        path = matches[0] if matches else path
+        matches = {match.stem: match for match in workspace.folder("counts").glob(f"{spec}*.npz")}
+        keys = matches.keys() | {key for key in shipped_sets() if key.startswith(str(spec))}
+        if len(keys) > 1:
+            raise InputError(f"The key {spec} fits {len(keys)} counts; give more digits of it.")
+        if keys and not matches:
+            return shipped_sets()[keys.pop()].counts()
+        path = next(iter(matches.values()), path)
     if not path.is_file():
         raise InputError(
             f"There are no counts at {spec}: give the file that `count --out` wrote, "
@@ -110,7 +134,13 @@ def remove_counts(key: str) -> None:
         key: `TokenCounts.key`.
 
     Raises:
-        InputError: It is not a key.
+        InputError: It is not a key, or that of shipped counts.
     """
+    workspace.checked_key(key)
+    if key in shipped_sets() and not (workspace.folder("counts") / f"{key}.npz").exists():
+        raise InputError(
+            f"{shipped_sets()[key].title} comes with the program and cannot be removed; it is "
+            "listed behind the counts of your own."
+        )
     for kind in ("counts", "shards", "responses"):
-        (workspace.folder(kind) / f"{workspace.checked_key(key)}.npz").unlink(missing_ok=True)
+        (workspace.folder(kind) / f"{key}.npz").unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import streamlit as st
 
 from pages.ui import jobpanel
 from vocabtrim_core import workspace
-from vocabtrim_core.counts_store import list_counts
+from vocabtrim_core.counts_store import own_counts
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.tokenizers.presets import PRESETS, SMOLLM2
@@ -64,35 +64,44 @@ def start() -> None:
     if len(built) < len(DOMAINS):
         jobs.start(["demo", "--out", str(folder())], "Build the demo conversations")
         return
-    counted = {stored.counts.name for stored in list_counts()}
+    counted = {stored.counts.name for stored in own_counts()}
     for name, path in built.items():
         if name not in counted:
             jobs.start(count_arguments(path), f"Count {name}")
 
 
-def prepare() -> bool:
-    """Start what is missing, unless a step runs or has failed; returns whether one has failed."""
+def counted() -> bool:
+    """Whether both domains are counted."""
+    names = {stored.counts.name for stored in own_counts()}
+    return names >= set(DOMAINS)
+
+
+def building() -> bool:
+    """Where the demo's text is, in a sentence, or the button that builds it where nobody has.
+
+    Returns:
+        Whether it was begun; its jobs stand elsewhere on the page.
+    """
     steps = demo_jobs()
-    broken = any(job.resumable for job in steps)
-    if not broken and not any(job.active for job in steps):
-        start()
-    return broken
-
-
-def building() -> str:
-    """Where the demo's conversations are, in a sentence; starts what is missing."""
-    if prepare():
-        return "The demo's conversations are not finished; the job's card resumes it."
-    return "The demo's conversations are being built; the job stands below."
+    if not steps:
+        st.caption(
+            "Questions about Python code and tool calls in JSON, built from the packages installed "
+            "here in about a minute; no download."
+        )
+        if st.button("Build the demo text", icon=":material/construction:", key="build_demo"):
+            start()
+            st.rerun()
+    elif any(job.resumable for job in steps):
+        st.caption("The demo's conversations are not finished; the job's card resumes it.")
+    else:
+        st.caption("The demo's conversations are being built; the job stands below.")
+    return bool(steps)
 
 
 def panel() -> None:
-    """Progress of the first visit, which starts by itself; the card of a step resumes it."""
-    broken = prepare()
-    st.subheader("The demo is not finished" if broken else "Preparing the demo", anchor=False)
-    st.write(
-        "Two domains are built from the packages installed here: a broad one, questions and "
-        "answers about Python code, and a narrow one, tool calls in JSON. They are then counted "
-        f"with the tokenizer of {PRESETS[tokenizer()].title}. This takes about a minute, once."
-    )
-    jobpanel.watch(demo_jobs, "demo")
+    """Build the demo's text and count it: begun by a button, then step by step until it is done."""
+    st.markdown("**Count it yourself: the demo text**")
+    if building():
+        if not any(job.active or job.resumable for job in demo_jobs()):
+            start()
+        jobpanel.watch(demo_jobs, "demo")

@@ -21,7 +21,7 @@ MOST_SETS = 8
 
 
 def comparable(stored: StoredCounts) -> tuple[list[StoredCounts], list[str]]:
-    """The other sets counted the same way as this one; of each other, how it was counted.
+    """The other sets counted the same way as this one; of each own other, how it was counted.
 
     Args:
         stored: the counted set in view.
@@ -31,19 +31,23 @@ def comparable(stored: StoredCounts) -> tuple[list[StoredCounts], list[str]]:
         if other.key == stored.key:
             continue
         if differences := stored.counts.differences(other.counts):
-            left_out.append(" and ".join(aspect for aspect, *_ in differences))
+            if not other.shipped:
+                left_out.append(" and ".join(aspect for aspect, *_ in differences))
         else:
             others.append(other)
     return others, left_out
 
 
 def names_of(sets: Sequence[StoredCounts]) -> dict[str, str]:
-    """A name for each key, told apart where two sets are called the same.
+    """A name for each key, told apart where two sets are called the same; shipped ones say so.
 
     Args:
         sets: counted sets.
     """
-    names = [stored.counts.name for stored in sets]
+    names = [
+        f"{stored.counts.name} ({state.SHIPPED})" if stored.shipped else stored.counts.name
+        for stored in sets
+    ]
     return {
         s.key: name if names.count(name) == 1 else f"{name} ({s.key[:4]})"
         for s, name in zip(sets, names, strict=True)
@@ -60,7 +64,10 @@ def measured_on_key(counts_key: str) -> str:
 
 
 def choose_others(stored: StoredCounts) -> list[StoredCounts]:
-    """The selector of the sets to measure on; all comparable ones at first, up to MOST_SETS.
+    """The selector of the sets to measure on.
+
+    At first all comparable ones of the user's own, or shipped ones where there are none, up to
+    MOST_SETS.
 
     Args:
         stored: the counted set in view.
@@ -75,7 +82,7 @@ def choose_others(stored: StoredCounts) -> list[StoredCounts]:
         chosen = st.multiselect(
             "Measured on",
             list(by_key),
-            list(by_key)[:MOST_SETS] if chosen_before is None else None,
+            _measured_at_first(others) if chosen_before is None else None,
             format_func=names.__getitem__,
             **persisted(key),
             placeholder="other counted sets",
@@ -89,6 +96,11 @@ def choose_others(stored: StoredCounts) -> list[StoredCounts]:
             "them."
         )
     return [by_key[key_of_other] for key_of_other in chosen]
+
+
+def _measured_at_first(others: Sequence[StoredCounts]) -> list[str]:
+    own = [other.key for other in others if not other.shipped]
+    return (own or [other.key for other in others])[:MOST_SETS]
 
 
 @cached(6)

@@ -126,9 +126,9 @@ def _k_range(
     stored: StoredCounts, names: tuple[object, ...], _tradeoff: TradeOff
 ) -> tuple[int, int] | None:
     responses = eval_sets.responses_of(stored)
-    if stored.counts.tokens > LARGEST_SAMPLE or responses is None:
-        return None
-    return k_range(responses, _tradeoff)
+    if responses is None:
+        return k_range(best_sample(stored.counts, None), _tradeoff)
+    return None if stored.counts.tokens > LARGEST_SAMPLE else k_range(responses, _tradeoff)
 
 
 def k_range_of(stored: StoredCounts, tradeoff: TradeOff) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.ui import demo, links, state
+from pages.ui import links, state
 from pages.ui.error_messages import plain_errors
 from pages.ui.format import code_span, plain, what_counts
 from pages.ui.router import go_to
@@ -18,7 +18,13 @@ from pages.ui.session import session
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_config import borrowed
+from vocabtrim_core.shipped.sets import sources_of
 
+SHIPPED = (
+    "comes with the program as numbers: counts, also by random group of conversations, and "
+    "ceilings of the acceptance length. The text itself is not here, so examples in context are "
+    "not shown"
+)
 # Where the header's two halves have no room beside each other they stand one above the other.
 STYLE = """<style>
 @media (max-width: 1300px) {
@@ -31,19 +37,14 @@ STYLE = """<style>
 def heading(title: str, lead: str) -> DeltaGenerator:
     """Title and one line of what the page is for; returns the place to write what it is about.
 
-    That is at their right, or below them and as wide as the page while nothing is counted yet.
-
     Args:
         title: the page's title.
         lead: one line on what the page is for.
     """
-    if state.counted_sets():
-        st.html(STYLE)
-        left, place = st.container(key="heading").columns(
-            [1, 1.5], gap="large", vertical_alignment="bottom"
-        )
-    else:
-        left, place = st.container(), st.container()
+    st.html(STYLE)
+    left, place = st.container(key="heading").columns(
+        [1, 1.5], gap="large", vertical_alignment="bottom"
+    )
     with left.container(gap=None):
         st.title(title, anchor=False)
         st.caption(lead)
@@ -92,10 +93,8 @@ def footer(*commands: Sequence[str | int | float]) -> None:
 
 def choose_counts(
     title: str, lead: str, beside: Callable[[int], None] | None = None
-) -> StoredCounts | None:
-    """The header of a page about one counted set, with its selector; None while there is none yet.
-
-    The first visit starts the demo by itself, so None is always on its way to something.
+) -> StoredCounts:
+    """The header of a page about one counted set, with its selector.
 
     Args:
         title: the page's title.
@@ -117,12 +116,9 @@ def _ask_for_draft(vocab_size: int) -> None:
             go_to("explore", "Choose it on Explore", key="choose_draft", width="content")
 
 
-def _selected_counts(beside: Callable[[int], None] | None) -> StoredCounts | None:
+def _selected_counts(beside: Callable[[int], None] | None) -> StoredCounts:
     links.remember()
     sets = state.counted_sets()
-    if not sets:
-        demo.panel()
-        return None
     by_key = {stored.key: stored for stored in sets}
     session.counts_key = state.current_key(sets)
     widths = [6, 2.7, 2.2] if beside else [5.6, 2.3]
@@ -130,7 +126,7 @@ def _selected_counts(beside: Callable[[int], None] | None) -> StoredCounts | Non
     columns[0].selectbox(
         "Counted set",
         list(by_key),
-        format_func=lambda key: state.label(by_key[key].counts),
+        format_func=lambda key: state.label(by_key[key]),
         **persisted("counts_key"),
     )
     chosen = by_key[session.counts_key]
@@ -172,6 +168,8 @@ def provenance(stored: StoredCounts) -> None:
         "Checked": _proof(about.proof),
         "Key": stored.key,
     }
+    if stored.shipped:
+        rows = {"Shipped": SHIPPED, **rows, "Sources": _sources(stored.key)}
     with st.popover(
         "Source",
         icon=":material/fingerprint:",
@@ -182,6 +180,12 @@ def provenance(stored: StoredCounts) -> None:
         st.markdown("**Provenance of the counted set**")
         lines = (f"- **{name}**: {value}" for name, value in rows.items() if value)
         st.markdown("\n".join(lines))
+
+
+def _sources(key: str) -> str:
+    """Repositories of a shipped set's texts with their licences, each once."""
+    listed = dict.fromkeys((part["repo"], part["licence"]) for part in sources_of(key))
+    return "; ".join(plain(f"{repo} ({licence})") for repo, licence in listed)
 
 
 def _proof(proof: Mapping[str, Any]) -> str:

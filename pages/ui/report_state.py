@@ -17,8 +17,9 @@ from pages.ui.session import session
 from pages.ui.widgets import value_of
 from vocabtrim_core.counting.shard_counts import load_shards
 from vocabtrim_core.counts_store import StoredCounts
-from vocabtrim_core.generalization.intervals import CoverageInterval, coverage_interval
-from vocabtrim_core.generalization.stability import HeldOutCoverage, held_out_of
+from vocabtrim_core.generalization.intervals import CoverageInterval
+from vocabtrim_core.generalization.pieces import intervals_elsewhere
+from vocabtrim_core.generalization.stability import held_out_of
 from vocabtrim_core.report.data import ReportData, report_data
 from vocabtrim_core.report.forecast import comparisons, worst_acceptance
 from vocabtrim_core.report.inputs import ReportInputs
@@ -132,7 +133,7 @@ def show_in_address(choice: SelectionSpec) -> None:
         del st.query_params[SHORT]
 
 
-def _held_out(choice: SelectionSpec, stored: StoredCounts) -> HeldOutCoverage | None:
+def _held_out(choice: SelectionSpec, stored: StoredCounts) -> CoverageInterval | None:
     """Held-out coverage of the counted corpus, for the most frequent tokens alone."""
     if choice.own or choice.rules != NO_RULES:
         return None
@@ -169,17 +170,14 @@ def _facts(
 ) -> ReportData:
     choice = SelectionSpec.loads(text)
     opened = choice.open(stored.counts)
-    by_key = ((other.key, eval_sets.responses_of(other)) for other in others)
-    intervals: dict[str, CoverageInterval] = {
-        key: coverage_interval(responses, opened.vocabulary.t2d)
-        for key, responses in by_key
-        if responses is not None and responses.complete and responses.conversations > 1
-    }
+    other_counts = [other.counts for other in others]
+    responses = [eval_sets.responses_of(other) for other in others]
+    intervals = intervals_elsewhere(other_counts, responses, opened.vocabulary.t2d)
     return report_data(
         ReportInputs(
             stored.counts,
             choice,
-            [other.counts for other in others],
+            other_counts,
             intervals,
             eval_sets.tokenizer_of(stored.counts),
             comparisons(_measurements, choice.k, stored.counts.vocab_size),

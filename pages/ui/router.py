@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parents[1]
 
 # script, title, icon, what the navigation tells about it
 PAGES = (
-    ("overview", "Overview", "home", "What a trimmed draft vocabulary buys, on two domains."),
+    ("overview", "Overview", "home", "What a trimmed draft vocabulary gains, on real counts."),
     ("corpus", "Corpus", "library_books", "Choose a tokenizer and conversations; count tokens."),
     ("explore", "Explore", "tune", "Move the trade-off and watch the best vocabulary size follow."),
     ("search", "Search", "travel_explore", "The paper's TPE search against the exact optimum."),
@@ -22,6 +22,7 @@ PAGES = (
     ("forecast", "Forecast", "speed", "What a draft vocabulary does to tokens per second."),
     ("train", "Train", "model_training", "Train drafts at several sizes; compare them."),
     ("throughput", "Throughput", "monitoring", "Measured tokens per second, beside the paper's."),
+    ("paper", "Paper", "article", "Its figures and tables beside ours, difference by difference."),
     ("export", "Export", "ios_share", "Write the choice for the trainer or engine you use."),
     ("handover", "Hand over", "assignment", "Report, files and link of the choice; trim a draft."),
 )

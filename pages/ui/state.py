@@ -15,7 +15,6 @@ from pages.ui.caching import cached
 from pages.ui.format import what_counts
 from pages.ui.session import session
 from pages.ui.widgets import set_values, value_of, values
-from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import StoredCounts, list_counts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.fields.codec import from_query, from_session, to_argv, to_session
@@ -34,15 +33,15 @@ from vocabtrim_core.tradeoff import TradeOff
 
 
 def counted_sets() -> list[StoredCounts]:
-    """Counts of the workspace, newest first."""
+    """Counts of the workspace, newest first, then those that come with the program."""
     return list_counts()
 
 
 def current_key(sets: list[StoredCounts]) -> str:
-    """Key of the counted set in view: the session's, else the link's, else the newest.
+    """Key of the counted set in view: the session's, else the link's, else the first.
 
     Args:
-        sets: the counted sets of the workspace, newest first.
+        sets: the counted sets: the workspace's, newest first, then those that are shipped.
     """
     keys = [stored.key for stored in sets]
     for key in (session.counts_key, st.query_params.get("counts")):
@@ -51,16 +50,21 @@ def current_key(sets: list[StoredCounts]) -> str:
     return keys[0]
 
 
-def label(counts: TokenCounts) -> str:
+SHIPPED = "shipped"  # mark of the counted sets that come with the program
+
+
+def label(stored: StoredCounts) -> str:
     """A counted set in one line.
 
     Args:
-        counts: the counted set.
+        stored: the counted set.
     """
+    counts = stored.counts
     about = counts.provenance
     template = [] if about.template == "tokenizer" else [f"template {about.template}"]
     how = [about.tokenizer, what_counts(**asdict(about)), *template]
-    return " · ".join([counts.name, *how, f"{counts.tokens:,} tokens"])
+    mark = [SHIPPED] if stored.shipped else []
+    return " · ".join([counts.name, *mark, *how, f"{counts.tokens:,} tokens"])
 
 
 @cached(8)

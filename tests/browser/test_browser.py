@@ -136,15 +136,18 @@ def key_of(name: str) -> str:
     return next(s.key for s in list_counts() if s.counts.name == name)
 
 
-def test_first_visit_by_a_deep_link_counts_the_demo(page, app, home):
+def test_first_visit_shows_shipped_counts_and_counts_the_demo_on_demand(page, app, home):
     page.goto(f"{app}/explore")
-    wait_for(page, "Preparing the demo")
+    wait_for(page, "Keeping 11,160 of 128,256")
     assert page.locator("[data-testid=stTopNavLink]").count() == len(PAGES)
-    page.screenshot(path=SCREENSHOTS / "first-visit.png")
-    page.wait_for_selector(".live[data-k]")
     page.goto(app)
-    wait_for(page, "The narrower the domain")
-    assert f"of {DRAFT.vocab_size:,} tokens" in text(page)
+    wait_for(page, "against 11,160 for Public blend")
+    assert not list((home / "jobs").glob("*/spec.json"))
+    settled(page)
+    page.screenshot(path=SCREENSHOTS / "first-visit.png", full_page=True)
+    page.locator(".st-key-build_demo button").click()
+    wait_for(page, "for tool-calls against")
+    assert f"of {DRAFT.vocab_size:,}" in text(page)
     page.locator(".st-key-domains .scatterlayer .trace").first.wait_for()
     settled(page)
     page.screenshot(path=SCREENSHOTS / "overview.png", full_page=True)

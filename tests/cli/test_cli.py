@@ -19,7 +19,7 @@ from vocabtrim_core.cli import COMMANDS, main
 from vocabtrim_core.cli.command import Command, table
 from vocabtrim_core.cli.run import run
 from vocabtrim_core.counts import TokenCounts
-from vocabtrim_core.counts_store import list_counts
+from vocabtrim_core.counts_store import own_counts
 from vocabtrim_core.draft_presets import PRESETS
 from vocabtrim_core.errors import Cancelled
 
@@ -379,7 +379,7 @@ def test_merge_adds_and_keeps_the_sum_in_the_workspace(ok, counts):
     assert (merged["tokens"], merged["merged"]) == (2 * one.tokens, 2)
     assert (merged["conversations"], merged["vocab_size"]) == (4, V)
     assert TokenCounts.load("deep/sum.npz").tokens == 2 * one.tokens
-    assert [stored.key for stored in list_counts()] == [merged["key"]]
+    assert [stored.key for stored in own_counts()] == [merged["key"]]
     assert ok("optimize", merged["key"])["k"] == ok("optimize", counts)["k"]
 
 
@@ -638,7 +638,7 @@ def test_bad_corpora_are_one_sentence_and_leave_nothing_half_written(refused, tm
         assert name in sentence, sentence
         assert says in sentence, sentence
         assert not Path("out.npz").exists()
-        assert list_counts() == []
+        assert own_counts() == []
 
 
 def test_tokenizers_of_ones_own_good_and_bad(ok, refused, tmp_path):
@@ -667,7 +667,7 @@ def test_tokenizers_of_ones_own_good_and_bad(ok, refused, tmp_path):
     )
     foreign = ok("count", "--tokenizer", good, "--data", chats, "--template", "gemma")
     assert any("<end_of_turn>" in warning for warning in foreign["warnings"])
-    assert len(list_counts()) == 3
+    assert len(own_counts()) == 3
 
 
 def test_v_given_by_hand_is_in_counts_and_exports(ok, refused, tmp_path):

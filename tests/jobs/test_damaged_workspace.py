@@ -11,7 +11,7 @@ from helpers import filled_workspace
 from helpers.training_folders import write_job
 
 from vocabtrim_core.cli import main
-from vocabtrim_core.counts_store import list_counts
+from vocabtrim_core.counts_store import own_counts
 from vocabtrim_core.drafts.runs import list_runs
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
@@ -94,12 +94,12 @@ def test_quarantine_moves_what_is_damaged_and_deletes_nothing(home, capsys, dama
 
 
 def test_one_damaged_item_does_not_hide_the_others(home):
-    counts, run = list_counts()[0], home / "runs" / "a-run" / "run.json"
+    counts, run = own_counts()[0], home / "runs" / "a-run" / "run.json"
     counts.path.write_bytes(b"PK")
     job = jobs.list_jobs()[0]
     (job.folder / "spec.json").write_text("[]")
     run.write_text(json.dumps({**json.loads(run.read_text()), "target": 3}))
-    assert len(list_counts()) == 1
+    assert len(own_counts()) == 1
     assert len(jobs.list_jobs()) == 3
     assert list_runs() == []
     named = {damage.path for damage in records.known_damage()}

@@ -11,7 +11,7 @@ import pytest
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora.uploads import list_uploads, remove_upload, store_upload
-from vocabtrim_core.counts_store import find_counts, list_counts, remove_counts, save_counts
+from vocabtrim_core.counts_store import find_counts, own_counts, remove_counts, save_counts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.optuna_storage import studies_url
 from vocabtrim_core.process_identity import owner_mark
@@ -172,11 +172,11 @@ def test_counts_are_kept_once_and_found_by_key_and_path(home, make_counts, tmp_p
     before = path.stat().st_mtime_ns
     assert save_counts(counts) == path
     assert path.stat().st_mtime_ns == before
-    assert [stored.key for stored in list_counts()] == [counts.key]
+    assert [stored.key for stored in own_counts()] == [counts.key]
     for spec in (path, str(path), counts.key, counts.key[:6]):
         assert find_counts(spec).key == counts.key
     remove_counts(counts.key)
-    assert list_counts() == []
+    assert own_counts() == []
 
 
 def test_counts_newest_first_and_a_broken_file_is_named_not_hidden(home, make_counts):
@@ -184,7 +184,7 @@ def test_counts_newest_first_and_a_broken_file_is_named_not_hidden(home, make_co
         path = save_counts(make_counts(values))
         os.utime(path, (1000 - age, 1000 - age))
     (home / "counts" / "0000000000000000.npz").write_bytes(b"not counts")
-    found = list_counts()
+    found = own_counts()
     assert [stored.counts.counts[0] for stored in found] == [1, 2, 5]
     (damage,) = known_damage()
     assert damage.path == home / "counts" / "0000000000000000.npz"

@@ -19,9 +19,10 @@ from helpers.talks import SIZE, zipf
 from pages.ui import demo
 from vocabtrim_core import tpe
 from vocabtrim_core.counts import TokenCounts
-from vocabtrim_core.counts_store import list_counts, save_counts
+from vocabtrim_core.counts_store import own_counts, remove_counts, save_counts, shipped_counts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_presets import PRESETS
+from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.tokenizers.presets import PRESETS as BUNDLED
@@ -94,40 +95,84 @@ def test_page_opens_on_counted_sets(counted, page):
     assert not app.error
 
 
-@pytest.mark.parametrize("page", ["overview", "explore", "search", "export"])
-def test_first_visit_prepares_the_demo_by_itself(home, started, page):
+@pytest.mark.parametrize("page", PAGES)
+def test_first_visit_shows_shipped_counts_and_starts_nothing(home, started, page):
     app = opened(page)
     assert not app.exception
-    assert "Two domains are built" in words(app)
-    assert started
-    assert all(argv == ["demo", "--out", str(home / "demo")] for argv in started)
+    assert not app.error
+    assert started == []
+    assert not (home / "jobs").exists() or not any((home / "jobs").iterdir())
+    if page not in ("overview", "corpus"):
+        assert app.selectbox(key="counts_key").options[0].startswith("Public blend · shipped · ")
 
 
-def test_first_visit_counts_both_domains_once_they_are_built(home, started):
+def test_first_visit_says_what_trimming_gains(home):
+    app = opened()
+    speed, best, covered, head = (metric.value for metric in app.metric)
+    assert re.fullmatch(r"[+\N{MINUS SIGN}][\d.]+% to [+\N{MINUS SIGN}][\d.]+%", speed)
+    assert (best, head) == ("11,160 tokens", "91.4 MB")  # 11,160 rows of 4,096 in 16 bits
+    assert 94 < float(covered.rstrip("%")) < 94.47  # less than in sample
+    said = words(app)
+    between = re.search(r"([\d,]+) to ([\d,]+), 95% interval", said)
+    low, high = (int(end.replace(",", "")) for end in between.groups())
+    assert low < 11_160 < high < 1.1 * low
+    assert "come with the program" in said
+    assert "against 11,160 for Public blend" in said
+    assert set(app.dataframe[0].value["Domain"]) == {
+        "math",
+        "code",
+        "chat",
+        "instruction following",
+    }
+
+
+def test_own_counts_stand_before_the_shipped_ones(home, make_counts):
+    own = make_counts(np.arange(SIZE) % 7)
+    save_counts(own)
+    for page in ("explore", "search", "export"):
+        assert opened(page).session_state.counts_key == own.key
+    assert "come with the program" not in words(opened())
+
+
+def test_shipped_counts_are_marked_and_stay(home):
+    app = opened("corpus")
+    listed = next(f.value for f in app.dataframe if "From" in f.value)
+    assert set(listed["From"]) == {"shipped"}
+    stored = shipped_counts()[0]
+    with pytest.raises(InputError, match="Public blend comes with the program"):
+        remove_counts(stored.key)
+    app = opened("explore", counts=stored.key)
+    about = words(app)
+    assert "**Shipped**: comes with the program as numbers" in about
+    assert "doocs/leetcode (CC-BY-SA-4.0" in about
+
+
+def test_the_demo_is_built_on_demand(home, started):
+    app = opened()
+    app.button(key="build_demo").click().run()
+    assert started == [["demo", "--out", str(home / "demo")]]
+
+
+def test_the_demo_counts_both_domains_once_they_are_built(home, started, monkeypatch):
     (home / "demo").mkdir()
     for name in ("python-assistant", "tool-calls"):
         (home / "demo" / f"{name}.jsonl.zst").write_bytes(b"x")
+    argv = ("demo", "--out", str(home / "demo"))
+    monkeypatch.setattr(jobs, "list_jobs", lambda: [demo_job(home, argv, "done")])
     opened()
     assert [argv[:3] for argv in started[:2]] == [["count", "--tokenizer", demo.tokenizer()]] * 2
     assert demo.tokenizer() == ("smollm2" if BUNDLED["smollm2"].installed else "llama-3.1")
 
 
-def test_the_demo_stands_below_the_title_over_the_full_width(home):
-    app = opened("explore")
-    assert [title.value for title in app.title] == ["Explore"]
-    assert app.subheader[0].value == "Preparing the demo"
-    assert not any(column.subheader or column.title for column in app.columns)
-
-
-def test_a_demo_that_was_stopped_says_so_and_goes_on_by_one_button(home, monkeypatch):
-    argv = ("demo", "--out", str(home / "demo"))
-    stopped = Job(
+def demo_job(home: Path, argv: tuple[str, ...], state: str) -> Job:
+    """The job that builds the demo."""
+    return Job(
         home / "jobs" / "one",
         argv,
         "Build the demo conversations",
         0.0,
         (),
-        "cancelled",
+        state,
         3,
         10,
         "",
@@ -138,9 +183,14 @@ def test_a_demo_that_was_stopped_says_so_and_goes_on_by_one_button(home, monkeyp
         0.0,
         False,
     )
+
+
+def test_a_demo_that_was_stopped_says_so_and_goes_on_by_one_button(home, monkeypatch):
+    argv = ("demo", "--out", str(home / "demo"))
+    stopped = demo_job(home, argv, "cancelled")
     monkeypatch.setattr(jobs, "list_jobs", lambda: [stopped])
-    app = opened("explore")
-    assert app.subheader[0].value == "The demo is not finished"
+    app = opened()
+    assert "conversations are not finished" in words(app)
     labels = [button.label for button in app.button]
     assert (labels.count("Resume"), labels.count("Start again")) == (1, 0)
     assert "conversations are not finished" in words(opened("corpus"))
@@ -148,10 +198,10 @@ def test_a_demo_that_was_stopped_says_so_and_goes_on_by_one_button(home, monkeyp
 
 def test_overview_sets_the_domains_side_by_side(counted):
     app = opened()
-    shown = [metric.value for metric in app.metric]
-    expected = [f"{best(s.counts).k:,} tokens" for s in list_counts()]
-    assert shown == expected
-    assert "smaller the best vocabulary" in words(app)
+    newest, _ = own_counts()
+    assert app.metric[1].value == f"{best(newest.counts).k:,} tokens"
+    narrow, broad = (best(stored.counts).k for stored in own_counts())
+    assert f"{narrow:,} tokens for narrow against {broad:,} for broad" in words(app)
 
 
 def test_explore_says_the_exact_optimum(counted):

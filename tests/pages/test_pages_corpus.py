@@ -18,7 +18,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.corpora import open_corpus
 from vocabtrim_core.corpora.uploads import list_uploads
 from vocabtrim_core.counting.count import count
-from vocabtrim_core.counts_store import save_counts
+from vocabtrim_core.counts_store import StoredCounts, save_counts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
@@ -207,6 +207,7 @@ def test_a_dataset_is_counted_at_its_revision(started):
 
 def test_token_boundaries_show_before_anything_is_counted():
     app = opened("Path")
+    app.selectbox(key="tok_preset").set_value("tekken").run()
     pieces = shown(app, "cut into its tokens")
     assert len(pieces) > 5
     assert {kind for _, kind, _ in pieces} == {"token"}
@@ -295,6 +296,7 @@ def test_counted_sets_are_told_apart(make_counts):
     ):
         save_counts(make_counts([3, 1], **narrower))
     table = opened("Path").dataframe[0].value
+    table = table[table["From"] == "counted here"]
     assert set(zip(table["Counted"], table["Template"], strict=True)) == {
         ("assistant", "llama3"),
         ("assistant, first 512 tokens", "llama3"),
@@ -394,11 +396,14 @@ def test_rates_as_people_read_them(name, value, said):
 def test_sets_that_differ_in_what_narrows_them_have_their_own_labels(make_counts):
     from pages.ui.state import label
 
-    assert label(make_counts([3, 1], template="tokenizer")) == (
-        "corpus · tiny · assistant · 4 tokens"
-    )
+    def stored(counts, **more):
+        return StoredCounts(counts.key, Path("x.npz"), 0.0, counts, **more)
+
+    plain = make_counts([3, 1], template="tokenizer")
+    assert label(stored(plain)) == "corpus · tiny · assistant · 4 tokens"
+    assert label(stored(plain, shipped=True)).startswith("corpus · shipped · tiny · ")
     narrow = make_counts([3, 1], last_turn_only=True, max_length=2048)
-    assert label(narrow) == (
+    assert label(stored(narrow)) == (
         "corpus · tiny · assistant, last turn only, first 2,048 tokens · template llama3 · 4 tokens"
     )
 

@@ -473,10 +473,15 @@ def test_a_measurement_is_replayed_but_not_an_imported_one(started):
 
 
 def test_a_measurement_calibrates_the_forecast_on_counts_of_its_v(make_counts):
-    (key,) = keep(made())
+    foreign = replace(made(), vocab_size=V + 64)  # a V of which nothing is shipped
+    keep(foreign)
     app = opened()
     assert button(app, "calibrate").disabled
-    assert "Needs a corpus counted with this target's tokenizer, V = 128,256" in words(app)
+    assert "Needs a corpus counted with this target's tokenizer, V = 128,320" in words(app)
+    measurements.remove(foreign.key)
+    (key,) = keep(made())
+    app = opened()
+    assert not button(app, "calibrate").disabled  # shipped counts have this V
     other = save_counts(make_counts([5] * V)).stem
     save_counts(make_counts([5, 4]))
     app.run()

@@ -27,7 +27,6 @@ from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.intervals import CoverageInterval
-from vocabtrim_core.generalization.stability import HeldOutCoverage
 from vocabtrim_core.report import dot_plot, pdf, phrasing
 from vocabtrim_core.report.card import model_card
 from vocabtrim_core.report.charts import figures
@@ -204,7 +203,7 @@ def test_the_forecast_is_about_the_text_to_be_served(counts):
 def test_coverage_where_it_was_chosen_is_said_held_out_too(counts, plain):
     choice = SelectionSpec.make(counts, Settings(TINY, 0.7))
     other = named(counts, "near", zipf(1))
-    known = ReportInputs(counts, choice, [other], held_out=HeldOutCoverage(0.8123, 0.8, 0.8246))
+    known = ReportInputs(counts, choice, [other], held_out=CoverageInterval(0.8123, 0.8, 0.8246))
     said = " ".join(phrasing.verdict(report_data(known)))
     assert "in sample; on conversations that had no part in the choice they make up" in said
     assert "81.23% (80.00% to 82.46%, 95% interval)" in said

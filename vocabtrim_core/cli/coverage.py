@@ -104,7 +104,9 @@ def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
             for measured, own_responses in zip(sets, responses, strict=True)
         ]
     without = (
-        c.name for c, own_responses in zip(sets, responses, strict=True) if own_responses is None
+        row["name"]
+        for row in result["sets"]
+        if row["interval"] is None and row.get("held_out") is None
     )
     result["without_interval"] = list(dict.fromkeys(without))
     result["note"] = note
@@ -146,7 +148,7 @@ def _measured(
     """One row: coverage with its interval; of the corpus that chose only held out has one."""
     from vocabtrim_core.counting.shard_counts import load_shards
     from vocabtrim_core.coverage import coverage_on
-    from vocabtrim_core.generalization.intervals import coverage_interval
+    from vocabtrim_core.generalization.pieces import interval_on
     from vocabtrim_core.generalization.stability import held_out_of
     from vocabtrim_core.generalization.unseen import unseen
 
@@ -163,8 +165,7 @@ def _measured(
         if held_out is not None:
             row["held_out"] = asdict(held_out)
             row["optimism"] = row["coverage"] - held_out.value
-    elif responses is not None and responses.conversations > 1:
-        interval = coverage_interval(responses, vocabulary.t2d)
+    elif interval := interval_on(responses, pieces, vocabulary.t2d):
         row["interval"] = [interval.low, interval.high]
     return row
 
@@ -177,17 +178,18 @@ def _domains(
     seed: int,
 ) -> list[Result]:
     """Rows by label; of the corpus that chose the tokens (by its key) held out."""
-    from vocabtrim_core.generalization.domains import coverage_by_domain, held_out_by_domain
+    from vocabtrim_core.counting.shard_counts import load_domain_shards
+    from vocabtrim_core.generalization.pieces import domains_on
 
     rows: list[Result] = []
     for counts, own_responses in zip(sets, responses, strict=True):
-        if own_responses is None:
-            continue
-        held_out = counts.key == chooser and own_responses.conversations > 1
-        coverages = (
-            held_out_by_domain(own_responses, len(vocabulary), counts=counts.counts, seed=seed)
-            if held_out
-            else coverage_by_domain(own_responses, vocabulary.t2d)
+        coverages, held_out = domains_on(
+            own_responses,
+            load_domain_shards(counts.key),
+            vocabulary.t2d,
+            len(vocabulary) if counts.key == chooser else None,
+            counts=counts.counts,
+            seed=seed,
         )
         rows += [{"name": counts.name, **asdict(row), "held_out": held_out} for row in coverages]
     return rows

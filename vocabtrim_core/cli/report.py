@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from vocabtrim_core.counting.responses import Responses
     from vocabtrim_core.counts import TokenCounts
     from vocabtrim_core.forecast.inputs import Acceptance
-    from vocabtrim_core.generalization.stability import HeldOutCoverage
+    from vocabtrim_core.generalization.intervals import CoverageInterval
     from vocabtrim_core.jobs.progress import Progress
     from vocabtrim_core.report.data import ReportData
     from vocabtrim_core.report.inputs import Measured
@@ -191,7 +191,7 @@ def _k_range(
 
 def _held_out(
     choice: SelectionSpec, counts: TokenCounts, responses: Responses | None
-) -> HeldOutCoverage | None:
+) -> CoverageInterval | None:
     """Coverage held out; None for tokens that are not simply the most frequent."""
     from vocabtrim_core.counting.shard_counts import load_shards
     from vocabtrim_core.generalization.stability import held_out_of
@@ -216,16 +216,12 @@ def _intervals(
     is_kept: np.ndarray,
 ) -> dict[str, Any]:
     """Of corpora other than the one that chose: in sample an interval says nothing of new text."""
-    from vocabtrim_core.generalization.intervals import coverage_interval
+    from vocabtrim_core.generalization.pieces import intervals_elsewhere
 
-    return {
-        counts.key: coverage_interval(own_responses, is_kept)
-        for counts, own_responses in zip(others, responses, strict=True)
-        if counts.key != chooser.key
-        and own_responses is not None
-        and own_responses.complete
-        and own_responses.conversations > 1
-    }
+    pairs = zip(others, responses, strict=True)
+    elsewhere = [(counts, own) for counts, own in pairs if counts.key != chooser.key]
+    sets, stored = [counts for counts, _ in elsewhere], [own for _, own in elsewhere]
+    return intervals_elsewhere(sets, stored, is_kept)
 
 
 def _acceptance(

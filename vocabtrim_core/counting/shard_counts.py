@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from vocabtrim_core import numpy_files, workspace
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.shipped.sets import shipped_sets
 from vocabtrim_core.workspace.files import write_atomic
 
 MOST_PIECES = 64  # of a corpus: enough for resampling, and 30 MB at most
@@ -98,6 +100,37 @@ class ShardCounts:
             np.concatenate([part.counts for part in parts]),
             np.concatenate([part.conversations for part in parts]),
         )
+
+    @classmethod
+    def of_entries(
+        cls, piece: np.ndarray, ids: np.ndarray, counts: np.ndarray, conversations: np.ndarray
+    ) -> ShardCounts:
+        """Build from counts in the order of their pieces.
+
+        Args:
+            piece: int64[n], non-decreasing.
+            ids: uint32[n], ascending within a piece.
+            counts: int64[n].
+            conversations: int64[pieces].
+
+        Returns:
+            The sparse counts.
+        """
+        sizes = np.bincount(piece, minlength=len(conversations))
+        bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        return cls(bounds, ids, counts, conversations)
+
+    def pieces_of(self, values: np.ndarray) -> np.ndarray:
+        """Add up values of the entries by piece.
+
+        Args:
+            values: [n], one for each of `ids`.
+
+        Returns:
+            int64[pieces].
+        """
+        piece = np.repeat(np.arange(len(self)), np.diff(self.bounds))
+        return np.bincount(piece, values, len(self)).astype(np.int64)
 
     def as_one(self, vocab_size: int) -> ShardCounts:
         """Add all pieces up to a single one.
@@ -212,19 +245,63 @@ def save_shards(key: str, pieces: ShardCounts) -> Path:
 
 
 def load_shards(key: str) -> ShardCounts | None:
-    """Load the pieces of counts from the workspace.
+    """Load the pieces of counts from the workspace, or of shipped counts.
 
     Args:
         key: The key of the counts (`TokenCounts.key`).
 
     Returns:
-        The pieces; None when the workspace has none.
+        The pieces; None when none are stored.
 
     Raises:
         InputError: The file is damaged.
     """
     path = _path(key)
-    return ShardCounts.read(path)[0] if path.is_file() else None
+    if path.is_file():
+        return ShardCounts.read(path)[0]
+    return _shipped_shards(key) if key in shipped_sets() else None
+
+
+@functools.lru_cache(maxsize=8)
+def _shipped_shards(key: str) -> ShardCounts:
+    entries = shipped_sets()[key].pieces()
+    groups, seen = len(entries.conversations), len(entries.ids)
+    total = np.bincount(entries.group * seen + entries.token, entries.counts, groups * seen)
+    flat = np.flatnonzero(total)
+    piece, token = np.divmod(flat, seen)
+    return ShardCounts.of_entries(
+        piece, entries.ids[token], total[flat].astype(np.int64), entries.conversations.sum(axis=1)
+    )
+
+
+def load_domain_shards(key: str) -> dict[str, ShardCounts]:
+    """Load the pieces of shipped counts by domain label.
+
+    Args:
+        key: The key of the counts (`TokenCounts.key`).
+
+    Returns:
+        The pieces of each label; all have the same number, and the pieces of one number are one
+        group of conversations. Empty for other counts.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    return _shipped_domain_shards(key) if key in shipped_sets() else {}
+
+
+@functools.lru_cache(maxsize=4)
+def _shipped_domain_shards(key: str) -> dict[str, ShardCounts]:
+    entries, by_domain = shipped_sets()[key].pieces(), {}
+    for number, name in enumerate(shipped_sets()[key].domains):
+        inside = entries.domain == number
+        by_domain[name] = ShardCounts.of_entries(
+            entries.group[inside],
+            entries.ids[entries.token[inside]],
+            entries.counts[inside],
+            entries.conversations[:, number],
+        )
+    return by_domain
 
 
 def _path(key: str) -> Path:

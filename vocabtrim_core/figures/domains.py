@@ -76,15 +76,15 @@ def domains_figure(info: tuple[DomainLine, ...], palette: Palette = LIGHT) -> go
             legendgroup=line.name,
             hovertemplate="best size %{x:,}: coverage %{y:.2f}%",
         )
-        above = line is min(info, key=lambda drawn: drawn.best.k)
+        smaller = sum(other.best.k < line.best.k for other in info)
         figure.add_annotation(
             x=float(np.log10(line.best.k)),
             y=100 * line.best.coverage,
             showarrow=False,
             text=f"<b>{line.best.k:,}</b>",
             font={"color": colour, "size": 14},
-            xshift=-30 if above else 34,
-            yshift=14 if above else -16,
+            xshift=34 if smaller else -30,
+            yshift=-16 if smaller == len(info) - 1 else 14,
         )
     layout(figure, palette, height=380, hovermode="x unified")
     size_axis(figure, int(info[0].k[-1]))

@@ -12,7 +12,6 @@ from vocabtrim_core.coverage import HeldOut
 from vocabtrim_core.figures.style import LIGHT, Palette, dot, layout, translucent, whiskers
 from vocabtrim_core.generalization.compare import TransferMatrix
 from vocabtrim_core.generalization.intervals import CoverageInterval
-from vocabtrim_core.generalization.stability import HeldOutCoverage
 
 MOST_NAMED = 16  # cells of a transfer matrix are labelled up to this many sets
 
@@ -57,7 +56,7 @@ class CoverageRow(NamedTuple):
 def coverage_info(
     rows: Sequence[tuple[HeldOut, CoverageInterval | None]],
     chosen_on: Collection[str] = (),
-    held_out: HeldOutCoverage | CoverageInterval | None = None,
+    held_out: CoverageInterval | None = None,
 ) -> tuple[CoverageRow, ...]:
     """Order sets by rising coverage, so that the best is drawn at the top.
 

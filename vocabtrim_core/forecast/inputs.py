@@ -29,6 +29,7 @@ from vocabtrim_core.forecast.ceiling import (
 from vocabtrim_core.forecast.paper import RESULTS
 from vocabtrim_core.forecast.retraining import AUTO, DECAY, retraining
 from vocabtrim_core.forecast.settings import ForecastSettings
+from vocabtrim_core.forecast.shipped_ceiling import shipped_ceiling
 from vocabtrim_core.generalization.held_out import StabilitySample, by_count, held_out_curve
 from vocabtrim_core.wording import listed
 
@@ -132,7 +133,7 @@ def served_text(
     Args:
         curve: The order of tokens.
         served: Counts of the evaluation traffic, over the same V.
-        responses: Those of `served`; None gives no ceiling.
+        responses: Those of `served`; None gives no ceiling, or that of shipped counts.
         sample: What `served` can be divided in, conversations or pieces, where it chooses too;
             None: `responses`.
         rank: How counts become the order `curve.order`, for what is held out.
@@ -163,8 +164,14 @@ def served_text(
             )
     perfect = None
     if responses is None:
+        own_order = basis == HELD_OUT and rank is by_count
+        if own_order or basis == OTHER_SET:
+            perfect = shipped_ceiling(curve, served, held_out=own_order)
         notes.append(
-            f"The responses of {served.name} are not at hand, so the ceiling is the one that "
+            f"The ceiling is that of {served.name} as it comes with the program, interpolated "
+            "between the sizes that are stored."
+            if perfect
+            else f"The responses of {served.name} are not at hand, so the ceiling is the one that "
             "holds for any order of its tokens; count it on this machine for a sharper one."
         )
     elif basis == HELD_OUT and responses.complete:

@@ -12,53 +12,14 @@ from vocabtrim_core.counting.shard_counts import ShardCounts, load_shards
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.generalization.held_out import (
-    StabilitySample,
-    held_out_coverage,
-    held_out_curve,
-)
+from vocabtrim_core.generalization.held_out import StabilitySample, held_out_coverage
 from vocabtrim_core.generalization.intervals import CoverageInterval
 from vocabtrim_core.generalization.k_interval import k_interval
+from vocabtrim_core.generalization.pieces import Pieces, held_out_pieces
 from vocabtrim_core.generalization.unseen import LEAST_PIECES
 from vocabtrim_core.tradeoff import TradeOff
 
 Progress = Callable[..., None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pieces:
-    """Counts by piece of a corpus as a sample: coarser than conversations.
-
-    They are stored whenever a corpus is counted in this workspace.
-
-    Attributes:
-        shards: Counts by piece.
-        vocab_size: V.
-    """
-
-    shards: ShardCounts
-    vocab_size: int
-
-    @property
-    def conversations(self) -> int:
-        """See `StabilitySample.conversations`."""
-        return int(self.shards.conversations.sum())
-
-    @property
-    def units(self) -> int:
-        """See `StabilitySample.units`."""
-        return len(self.shards)
-
-    def weighted(self, times: np.ndarray) -> np.ndarray:
-        """Count ids with a weight for each piece, as `StabilitySample.weighted`.
-
-        Args:
-            times: uint8[pieces], how often each piece is taken.
-
-        Returns:
-            int64[V].
-        """
-        return self.shards.total(self.vocab_size, times.astype(np.int64))
 
 
 def best_sample(counts: TokenCounts, responses: Responses | None) -> StabilitySample | None:
@@ -95,35 +56,13 @@ def units_text(sample: StabilitySample) -> str:
     return f"{sample.conversations:,} random conversations of the corpus"
 
 
-@dataclass(frozen=True, slots=True)
-class HeldOutCoverage:
-    """Coverage of text that did not choose the tokens.
-
-    Attributes:
-        value: 0..1.
-        low: Lower end at 95 %; None from pieces.
-        high: Upper end at 95 %; None from pieces.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-
-    @property
-    def interval(self) -> CoverageInterval | None:
-        """The coverage with its interval; None from pieces."""
-        if self.low is None or self.high is None:
-            return None
-        return CoverageInterval(self.value, self.low, self.high)
-
-
 def held_out_of(
     counts: TokenCounts,
     k: int,
     responses: Responses | None,
     pieces: ShardCounts | None,
     seed: int = 0,
-) -> HeldOutCoverage | None:
+) -> CoverageInterval | None:
     """Estimate the held-out coverage of the k most frequent tokens from what is stored.
 
     Args:
@@ -134,16 +73,14 @@ def held_out_of(
         seed: Of the folds.
 
     Returns:
-        From conversations where there are two, else from LEAST_PIECES pieces or more, without an
-        interval; None where neither is stored.
+        From conversations where there are two, else from LEAST_PIECES pieces or more; None where
+        neither is stored.
     """
     if responses is not None and responses.conversations > 1 and responses.tokens:
-        interval = held_out_coverage(responses, k, counts=counts.counts, seed=seed)
-        return HeldOutCoverage(interval.value, interval.low, interval.high)
-    if pieces is None or pieces.counted < LEAST_PIECES:
-        return None
-    curve = held_out_curve(Pieces(pieces, counts.vocab_size), seed=seed)
-    return HeldOutCoverage(float(curve[k - 1]), None, None)
+        return held_out_coverage(responses, k, counts=counts.counts, seed=seed)
+    if pieces is not None and pieces.counted >= LEAST_PIECES:
+        return held_out_pieces(pieces, k, counts.vocab_size, seed)
+    return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

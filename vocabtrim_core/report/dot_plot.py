@@ -96,13 +96,12 @@ def elsewhere(data: ReportData) -> str:
     ]
     inputs = data.inputs
     if held_out := inputs.held_out:
-        ends = held_out.interval
         own_row = Dot(
             f"{inputs.counts.name}, held out",
             100 * held_out.value,
-            100 * ends.low if ends else None,
-            100 * ends.high if ends else None,
-            percent(held_out.value, 2) + _span(ends),
+            100 * held_out.low,
+            100 * held_out.high,
+            percent(held_out.value, 2) + _span(held_out),
         )
         rows.insert(0, own_row)
     own = (100 * data.opened.choice.coverage, "in sample")

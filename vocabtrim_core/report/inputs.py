@@ -9,7 +9,6 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.inputs import Acceptance
 from vocabtrim_core.generalization.intervals import CoverageInterval
-from vocabtrim_core.generalization.stability import HeldOutCoverage
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
@@ -72,7 +71,7 @@ class ReportInputs:
     created: str = ""
     commands: Sequence[str] = ()
     acceptance: Acceptance | None = None
-    held_out: HeldOutCoverage | None = None
+    held_out: CoverageInterval | None = None
     k_range: tuple[int, int] | None = None
 
     def check(self) -> None:

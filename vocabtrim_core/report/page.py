@@ -73,7 +73,7 @@ def _content(data: ReportData) -> dict[str, Any]:
         "decision": [_typeset(sentence) for sentence in phrasing.decision(data)],
         "figures": drawn,
         "number": lambda name: order.index(name) + 1,
-        "css": _css(),
+        "css": style_sheet(),
         "version": vocabtrim_core.__version__,
         "title": phrasing.title(data),
         "verdict": [_typeset(line) for line in phrasing.verdict(data)],
@@ -91,8 +91,8 @@ def _content(data: ReportData) -> dict[str, Any]:
     }
 
 
-def _css() -> str:
-    """Return the style sheet with the palette's colours."""
+def style_sheet() -> str:
+    """The style sheet of reports, with the palette's colours."""
     names = ("ink", "muted", "line", "accent", "warn")
     colours = ";".join(f"--{name}:{getattr(LIGHT, name)}" for name in names)
     text = (HERE / "page.css").read_text("utf-8")

@@ -91,9 +91,7 @@ def _held_out(data: ReportData) -> list[str]:
     held_out = data.inputs.held_out
     if held_out is None:
         return []
-    interval = ""
-    if ends := held_out.interval:
-        interval = f" ({percent(ends.low, 2)} to {percent(ends.high, 2)}, 95% interval)"
+    interval = f" ({percent(held_out.low, 2)} to {percent(held_out.high, 2)}, 95% interval)"
     return [
         "That is in sample; on conversations that had no part in the choice they make up "
         f"{percent(held_out.value, 2)}{interval}."

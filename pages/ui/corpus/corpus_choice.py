@@ -118,7 +118,7 @@ def _limit_argument(limit: int | None) -> list[str]:
 def _demo() -> list[str]:
     built = demo.files()
     if not built:
-        st.caption(demo.building())
+        demo.building()
         return []
     name = st.selectbox("Domain", list(built), **persisted("demo_domain"))
     st.caption("Built from the standard library and the packages installed here; no download.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import streamlit as st
@@ -13,10 +12,8 @@ from pages.ui.corpus.corpus_choice import ChosenCorpus
 from pages.ui.format import MEASURED, counted, plain, what_counts
 from pages.ui.router import page
 from pages.ui.session import session
-from pages.ui.tables import WHOLE, table
 from pages.ui.tokens import spec_of
 from pages.ui.widgets import persisted
-from vocabtrim_core.counts_store import remove_counts
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.templates.chat_template import RULES, SPAN_ENDS, ChatTemplate
 from vocabtrim_core.templates.resolve import NAMED, resolve_template
@@ -193,7 +190,7 @@ def _outcome(job: Job) -> None:
     if result["key"] in known and st.button(
         "Explore", icon=":material/tune:", key=f"explore_{job.id}"
     ):
-        _explore(result["key"])
+        explore(result["key"])
 
 
 def _left_out(remark: Mapping[str, Any]) -> str:
@@ -204,45 +201,11 @@ def _left_out(remark: Mapping[str, Any]) -> str:
     return f"{remark['times']:,} times not counted: {remark['note']} ({places})"
 
 
-def _explore(key: str) -> None:
+def explore(key: str) -> None:
+    """Put a counted set in view on Explore.
+
+    Args:
+        key: its key.
+    """
     session.counts_key = key
     st.switch_page(page("explore"))
-
-
-def counted_list() -> None:
-    """The counted sets; select one to use it."""
-    sets = state.counted_sets()
-    if not sets:
-        st.caption("Nothing is counted yet.")
-        return
-    rows = [
-        {
-            "Set": stored.counts.name,
-            "Tokenizer": stored.counts.provenance.tokenizer,
-            "Counted": what_counts(**asdict(stored.counts.provenance)),
-            "Template": stored.counts.provenance.template,
-            "Tokens": stored.counts.tokens,
-            "Distinct": stored.counts.distinct,
-            "Conversations": stored.counts.conversations,
-            "Key": stored.key,
-        }
-        for stored in sets
-    ]
-    picked = table(
-        rows,
-        "Counted sets of this workspace",
-        {"Tokens": WHOLE, "Distinct": WHOLE, "Conversations": WHOLE},
-        key="counted",
-        on_select="rerun",
-        selection_mode="single-row",
-    ).selection.rows
-    if not picked:
-        st.caption("Select a row to use it or to remove it.")
-        return
-    chosen = sets[picked[0]]
-    with st.container(horizontal=True):
-        if st.button("Use this", type="primary", icon=":material/tune:", key="use_counts"):
-            _explore(chosen.key)
-        if st.button("Remove", type="tertiary", icon=":material/delete:", key="drop_counts"):
-            remove_counts(chosen.key)
-            st.rerun()

@@ -12,19 +12,17 @@ from pages.ui.format import IN_SAMPLE_BADGE, MEASURED, percent, plain
 from pages.ui.frame import plain_errors
 from pages.ui.generalize.evaluation import (
     Evaluation,
-    by_domain,
     ends,
-    held_out,
     in_percent,
     matrix,
-    unseen,
 )
 from pages.ui.router import go_to
+from pages.ui.stored_coverage import by_domain, held_out, unseen
 from pages.ui.tables import WHOLE, table
 from pages.ui.vocabularies import InView
 from vocabtrim_core.coverage import HeldOut
 from vocabtrim_core.figures import traffic as figures
-from vocabtrim_core.generalization.stability import HeldOutCoverage
+from vocabtrim_core.generalization.intervals import CoverageInterval
 
 NO_INTERVAL = (
     "An interval needs the answers of two conversations or more, which this workspace has not for "
@@ -79,13 +77,12 @@ def _matrix(evaluation: Evaluation) -> None:
 
 
 def _verdict(
-    view: InView, rows: list[HeldOut], in_sample: list[str], outside: HeldOutCoverage | None
+    view: InView, rows: list[HeldOut], in_sample: list[str], outside: CoverageInterval | None
 ) -> None:
     own, others = rows[0], [covered for covered in rows[1:] if covered.name not in in_sample]
     text = f"The {len(view.vocabulary):,} tokens in view cover "
     if outside:
-        span = outside.interval
-        between = f" ({percent(span.low, 2)} to {percent(span.high, 2)})" if span else ""
+        between = f" ({percent(outside.low, 2)} to {percent(outside.high, 2)})"
         text += (
             f"{percent(outside.value, 2)}{between} of held-out conversations of "
             f"{plain(own.name)} {MEASURED}, and {percent(own.coverage, 2)} of the "
@@ -144,7 +141,7 @@ def _table(
 
 
 def _remarks(
-    view: InView, info: tuple[figures.CoverageRow, ...], outside: HeldOutCoverage | None
+    view: InView, info: tuple[figures.CoverageRow, ...], outside: CoverageInterval | None
 ) -> None:
     """What the table leaves empty, and why."""
     chosen_on = ", ".join(plain(row.name) for row in info if row.in_sample is not None)

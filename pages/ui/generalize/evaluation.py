@@ -6,21 +6,12 @@ from dataclasses import dataclass, replace
 
 from pages.ui import eval_sets
 from pages.ui.caching import cached
+from pages.ui.stored_coverage import held_out, interval
 from pages.ui.vocabularies import InView
-from vocabtrim_core.counting.shard_counts import load_shards
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import HeldOut, coverage_on
 from vocabtrim_core.generalization.compare import TransferMatrix, transfer_matrix
-from vocabtrim_core.generalization.domains import (
-    DomainCoverage,
-    coverage_by_domain,
-    held_out_by_domain,
-)
-from vocabtrim_core.generalization.intervals import CoverageInterval, coverage_interval
-from vocabtrim_core.generalization.stability import HeldOutCoverage, held_out_of
-from vocabtrim_core.generalization.unseen import Unseen
-from vocabtrim_core.generalization.unseen import unseen as unseen_of
-from vocabtrim_core.vocabulary import DraftVocabulary
+from vocabtrim_core.generalization.intervals import CoverageInterval
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,62 +60,6 @@ class Evaluation:
             )
             for stored in self.sets
         ]
-
-
-@cached(200, "Measuring the intervals over conversations")
-def interval(stored: StoredCounts, vocabulary: DraftVocabulary) -> CoverageInterval | None:
-    """95 % interval of the coverage, None without responses or with one conversation.
-
-    Args:
-        stored: the counted set.
-        vocabulary: the vocabulary, chosen on other text.
-    """
-    responses = eval_sets.responses_of(stored)
-    if responses is None or responses.conversations < 2:
-        return None
-    return coverage_interval(responses, vocabulary.t2d)
-
-
-@cached(50, "Choosing without each tenth of the conversations")
-def held_out(stored: StoredCounts, k: int) -> HeldOutCoverage | None:
-    """Coverage of k tokens on text that had no part in choosing them; None where it is not known.
-
-    Args:
-        stored: the counted set.
-        k: size of the draft vocabulary, in tokens.
-    """
-    responses = eval_sets.responses_of(stored)
-    return held_out_of(stored.counts, k, responses, load_shards(stored.key))
-
-
-@cached(50, "Leaving out each conversation in turn")
-def unseen(stored: StoredCounts) -> Unseen:
-    """Share of a new conversation's tokens that the counts have never seen.
-
-    Args:
-        stored: the counted set.
-    """
-    responses = eval_sets.responses_of(stored)
-    return unseen_of(stored.counts.counts, responses, load_shards(stored.key))
-
-
-@cached(100)
-def by_domain(
-    stored: StoredCounts, vocabulary: DraftVocabulary, own_k: int | None
-) -> tuple[list[DomainCoverage], bool]:
-    """Coverage per domain label, and whether it is held out; empty without labels.
-
-    Args:
-        stored: the counted set.
-        vocabulary: the vocabulary.
-        own_k: size of the vocabulary where it is the top k of this very set.
-    """
-    responses = eval_sets.responses_of(stored)
-    if responses is None or not responses.domains:
-        return [], False
-    if own_k and responses.conversations > 1:
-        return held_out_by_domain(responses, own_k, counts=stored.counts.counts), True
-    return coverage_by_domain(responses, vocabulary.t2d), False
 
 
 @cached(20)

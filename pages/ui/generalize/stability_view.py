@@ -7,8 +7,9 @@ import streamlit as st
 from pages.ui import eval_sets, jobpanel, plots, state
 from pages.ui.caching import cached
 from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, MEASURED, percent, plain
-from pages.ui.generalize.evaluation import Evaluation, unseen
+from pages.ui.generalize.evaluation import Evaluation
 from pages.ui.job_results import drawn_from
+from pages.ui.stored_coverage import unseen
 from pages.ui.vocabularies import InView
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import stability as figures

@@ -105,7 +105,7 @@ def _form() -> Request:
         placeholder="the one that the server names",
         help="Its head, mapping and layers are held against what the engine reads.",
     )
-    sets = {stored.key: stored.counts for stored in state.counted_sets()}
+    sets = {stored.key: stored for stored in state.counted_sets()}
     drop_stale("doctor_counts", ["", *sets])
     key = st.selectbox(
         "Text that is served",
@@ -123,7 +123,7 @@ def _form() -> Request:
         help="Of 64 tokens each, for a server that has answered nothing so far.",
     )
     text = (log.name, log.getvalue().decode("utf-8", "replace")) if log else None
-    counts = sets[key] if key else None
+    counts = sets[key].counts if key else None
     request = Request(
         (url or "").strip(), text, (draft or "").strip(), counts, key or "", int(answers)
     )

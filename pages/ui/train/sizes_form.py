@@ -113,7 +113,7 @@ def _counts(chosen: ChosenTarget, corpus: TrainingCorpus) -> StoredCounts | None
         ["", *options],
         start,
         **persisted(f"train_counts_{chosen.vocab_size}"),
-        format_func=lambda k: state.label(sets[k].counts) if k else TRAINED_ON,
+        format_func=lambda k: state.label(sets[k]) if k else TRAINED_ON,
     )
     return sets.get(key)
 

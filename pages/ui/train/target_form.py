@@ -206,8 +206,8 @@ def _demo_corpus(chosen: ChosenTarget, key: str, rows: int | None) -> TrainingCo
     built = demo.files()
     whole = len(built) == len(demo.DOMAINS)
     if not whole and chosen.spec != NAME:
-        st.caption(demo.building())
-        jobpanel.watch(lambda: demo.demo_jobs()[:1], "train_demo")
+        if demo.building():
+            jobpanel.watch(lambda: demo.demo_jobs()[:1], "train_demo")
         return None
     # The first rows of both together would be rows of one.
     name = _pick("Demo domain", [*([] if rows and whole else [BOTH]), *built], f"{key}_domain")
