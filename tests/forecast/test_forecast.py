@@ -186,6 +186,14 @@ def test_equivalent_alpha_has_its_optimum_exactly_there(seed):
         assert again.optimum.k == k
 
 
+def test_equivalent_alpha_is_inside_its_range():
+    """0.05 is the end of the range here, where rounding decides between two sizes."""
+    shape = DraftArchitecture("t", 8, 8, 2, 1, 4, 7)
+    tradeoff = TradeOff(CoverageCurve.of(np.array([0, 1, 5, 6, 6, 6, 6])), shape)
+    alpha = implied_alpha(tradeoff, 1)
+    assert TradeOff(tradeoff.curve, shape, alpha=alpha).optimum.k == 4
+
+
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=60), st.data())
 def test_equivalent_alpha_among_equally_frequent_tokens_keeps_what_it_says(values, data):
     """By brute force over all alphas on a fine grid: which sizes an optimum can have."""

@@ -194,4 +194,5 @@ def implied_alpha(tradeoff: TradeOff, k: int) -> float:
     least, most = slope / (slope + last), slope / (slope + after)
     middle = float((least + most) / 2)
     rounded = (round(middle, digits) for digits in range(2, 15))
-    return next((alpha for alpha in rounded if least < alpha < most), middle)
+    margin = (most - least) / 100  # at an end itself, rounding decides between two sizes
+    return next((alpha for alpha in rounded if least + margin < alpha < most - margin), middle)

@@ -87,7 +87,8 @@ def result(argv: list[str]) -> None:
         argv: the command that wrote it.
     """
     with st.container(border=True, key="trimmed_head"):
-        record = jobpanel.result_of(argv)
+        job = jobpanel.finished(argv)
+        record = (job.result() or {}) if job else {}
         st.markdown(":material/check_circle: **Written**, and read back")
         st.code(argv[-1], language=None, wrap_lines=True)
         for note in record.get("notes", ()):
