@@ -453,3 +453,16 @@ def test_hub_refusals(monkeypatch, error, expected):
     with pytest.raises(InputError, match=expected) as caught:
         load_tokenizer("org/model")
     one_sentence(caught.value)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe", None])
+def test_a_damaged_copy_of_a_bundled_tokenizer_is_made_again(damage, tmp_path, monkeypatch):
+    monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path))
+    first = load_tokenizer("smollm2").fingerprint
+    (copy,) = (tmp_path / "tokenizers").glob("smollm2-*.json")
+    if damage is None:
+        copy.write_bytes(copy.read_bytes()[:-100])
+    else:
+        copy.write_bytes(damage)
+    assert load_tokenizer("smollm2").fingerprint == first
+    assert load_tokenizer("smollm2").fingerprint == first

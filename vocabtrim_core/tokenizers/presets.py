@@ -115,9 +115,15 @@ class Preset:
             b"\0".join(part if isinstance(part, bytes) else part.encode() for part in inputs)
         )
         cached = workspace.folder("tokenizers") / f"{self.name}-{key.hexdigest()[:16]}{suffix}"
-        if not cached.is_file():
-            write_atomic(cached, convert(source).encode())
-        return cached.read_text("utf-8")
+        digest = cached.with_name(f"{cached.name}.sha256")
+        if cached.is_file() and digest.is_file():
+            content = cached.read_bytes()
+            if hashlib.sha256(content).hexdigest().encode() == digest.read_bytes():
+                return content.decode()
+        content = convert(source).encode()  # also where the cached file is damaged
+        write_atomic(cached, content)
+        write_atomic(digest, hashlib.sha256(content).hexdigest().encode())
+        return content.decode()
 
 
 def _llama3(source: Path) -> str:
