@@ -117,6 +117,7 @@ def changed_files(inputs: int, seed: int) -> tuple[Counter[tuple[str, int]], lis
                     codes[name, code] += 1
                     if wrong:
                         failures.append(f"{name}, input {number}: {wrong}")
+                        print(failures[-1], file=sys.stderr)
             if process.exitcode:
                 note = Path(folder) / "number"
                 number = note.read_text() if note.is_file() else f"{first}, or before it"
@@ -232,8 +233,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     kills, lost = killed_counts(options.kills, options.seed)
     pairs, raced = two_at_once(options.pairs)
     failures += lost + raced
-    for failure in failures:
-        print(failure)
     if not options.dry:
         rows = [
             {
