@@ -196,7 +196,7 @@ def test_a_damaged_file_is_found_out_anew(home, folder, probed, damage):
 
 
 def test_a_workspace_that_cannot_be_written_keeps_nothing(home, folder, probed, monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise InputError("The disk is full.")
 
     monkeypatch.setattr("vocabtrim_core.templates.probe_cache.write_atomic", refuse)

@@ -1,6 +1,6 @@
 """The files of a training run as other modules read them, checked against their types.
 
-Fields that a version added later may be absent; what is read of a file is a plain mapping.
+Fields that other versions lack may be absent; what is read of a file is a plain mapping.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ FORMAT = "vocabtrim-run-1"
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    name: str
-    folder: str
-    sha256: str
     vocab_size: int
+    name: str = ""
+    folder: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,14 @@ class _Vocabulary:
 @dataclass(frozen=True, slots=True)
 class _Spec:
     target: _Target
-    features: str
-    corpus: str
-    regenerated_by: str
-    recipe: dict[str, Any]
-    plan: TrainingPlan
-    deployment: Deployment
-    trainer: dict[str, Any]
     vocabularies: dict[str, _Vocabulary]
+    features: str = ""
+    corpus: str = ""
+    regenerated_by: str = ""
+    recipe: dict[str, Any] = field(default_factory=dict)
+    plan: TrainingPlan | None = None
+    deployment: Deployment | None = None
+    trainer: dict[str, Any] = field(default_factory=dict)
     command: str = ""
     notes: tuple[str, ...] = ()
 
@@ -51,19 +51,19 @@ class _Spec:
 class _Result:
     k: int
     vocab_size: int
-    coverage: float
-    flops_reduction: float
-    head_bytes: int
-    steps: int
-    best_step: int
     acceptance_length: float
     per_position_accuracy: tuple[float, ...]
-    held_out_tokens: int
-    held_out_conversations: int
-    seconds: float
-    draft: str
-    device: str
-    trainer: dict[str, str]
+    coverage: float = 0.0
+    flops_reduction: float = 0.0
+    head_bytes: int = 0
+    steps: int = 0
+    best_step: int = 0
+    held_out_tokens: int = 0
+    held_out_conversations: int = 0
+    seconds: float = 0.0
+    draft: str = ""
+    device: str = ""
+    trainer: dict[str, str] = field(default_factory=dict)
     acceptance_interval: tuple[float, float] | None = None
     coverage_of: str = ""
     coverage_held_out: float = 0.0

@@ -114,16 +114,19 @@ class Preset:
         key = hashlib.sha256(
             b"\0".join(part if isinstance(part, bytes) else part.encode() for part in inputs)
         )
-        cached = workspace.folder("tokenizers") / f"{self.name}-{key.hexdigest()[:16]}{suffix}"
-        digest = cached.with_name(f"{cached.name}.sha256")
-        if cached.is_file() and digest.is_file():
+        name, folder = f"{self.name}-{key.hexdigest()[:16]}", workspace.folder("tokenizers")
+        for cached in folder.glob(f"{name}-*{suffix}"):
             content = cached.read_bytes()
-            if hashlib.sha256(content).hexdigest().encode() == digest.read_bytes():
+            if cached.name == f"{name}-{_digest(content)}{suffix}":
                 return content.decode()
-        content = convert(source).encode()  # also where the cached file is damaged
-        write_atomic(cached, content)
-        write_atomic(digest, hashlib.sha256(content).hexdigest().encode())
+            cached.unlink(missing_ok=True)  # it is damaged
+        content = convert(source).encode()
+        write_atomic(folder / f"{name}-{_digest(content)}{suffix}", content)
         return content.decode()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _llama3(source: Path) -> str:
