@@ -29,7 +29,7 @@ class _Target:
 class _Vocabulary:
     sha256: str
     steps: int
-    counts: str
+    counts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
