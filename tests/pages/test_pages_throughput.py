@@ -267,7 +267,8 @@ def test_a_measurement_can_be_removed():
 
 def test_a_damaged_file_is_a_sentence():
     (workspace.folder("measurements") / "0123456789abcdef.json").write_text("{")
-    app = opened()
+    opened()
+    app = testing.AppTest.from_file(str(APP), default_timeout=60).run()  # draws the app's foot
     assert "0123456789abcdef.json is not a measurement" in words(app)
 
 

@@ -131,7 +131,8 @@ def read_about_file(path: Path) -> About:
         DamagedError: It cannot be read.
     """
     about = records.read(path, About)
-    wanted = {"model": str, "temperature": float | int, "template": str, "max_tokens": int}
+    wanted = {"model": str, "temperature": float | int, "template": str}
+    wanted |= {"max_tokens": int, "cut_answers": str} if about.cut else {}
     for name, kind in wanted.items():
         if not isinstance(about.settings.get(name), kind):
             raise DamagedError(path, f"settings.{name} is missing or of another type")

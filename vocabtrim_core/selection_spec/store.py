@@ -50,5 +50,5 @@ def find(digest: str) -> SelectionSpec:
     except OSError as error:
         raise DamagedError(path, error.strerror or type(error).__name__) from error
     if hashlib.sha256(text).hexdigest()[:16] != digest:
-        raise DamagedError(path, "changed since it was kept")
+        raise DamagedError(path, "it was changed since it was kept")
     return SelectionSpec.loads(text.decode(errors="replace"), str(path))
