@@ -206,9 +206,13 @@ def _with_parts(shape: DraftArchitecture, parts: Sequence[float | None]) -> Draf
     if all(part is None for part in parts):
         return shape
     stored = zip(parts, astuple(shape.part_bytes), strict=True)
-    return replace(
-        shape, weight_bytes=WeightBytes(*(own if part is None else part for part, own in stored))
-    )
+    return _stating(shape, WeightBytes(*(own if part is None else part for part, own in stored)))
+
+
+def _stating(shape: DraftArchitecture, stated: WeightBytes) -> DraftArchitecture:
+    """The architecture with bytes per weight; None where all are its `bytes_per_weight`."""
+    uniform = WeightBytes(*3 * (shape.bytes_per_weight,))
+    return replace(shape, weight_bytes=None if stated == uniform else stated)
 
 
 def _link_bytes(query: Mapping[str, str], name: str) -> float | None:
@@ -255,7 +259,7 @@ def named_draft(arguments: Namespace) -> DraftArchitecture | None:
 
 
 def _stored_in(shape: DraftArchitecture, stored: Sequence[float] | None) -> DraftArchitecture:
-    return replace(shape, weight_bytes=WeightBytes(*stored)) if stored else shape
+    return _stating(shape, WeightBytes(*stored)) if stored else shape
 
 
 def draft_or_none(arguments: Namespace, vocab_size: int) -> DraftArchitecture | None:
