@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs.job import RESULT, Job
 from vocabtrim_core.workspace import records
+
+
+def result_of(job: Job | None) -> dict[str, Any]:
+    """What a job returned; {} without a job, and while it has no result.
+
+    Args:
+        job: the job, None for none.
+    """
+    return (job.result() or {}) if job else {}
 
 
 @contextmanager

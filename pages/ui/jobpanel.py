@@ -12,7 +12,7 @@ import streamlit as st
 from pages.ui.error_messages import fragment
 from pages.ui.fields import with_labels
 from pages.ui.format import plain
-from pages.ui.job_results import drawn_from
+from pages.ui.job_results import drawn_from, result_of
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
@@ -167,7 +167,7 @@ def reason_of(job: Job) -> str:
     Args:
         job: a job that has ended.
     """
-    return (job.result() or {}).get("error") or job.message
+    return result_of(job).get("error") or job.message
 
 
 def _ended(job: Job) -> None:

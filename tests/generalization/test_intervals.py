@@ -17,7 +17,7 @@ from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.coverage import CoverageCurve, HeldOut
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.figures.traffic import coverage_figure, coverage_info
+from vocabtrim_core.figures.traffic import axis_names, coverage_figure, coverage_info
 from vocabtrim_core.generalization.domains import held_out_by_domain
 from vocabtrim_core.generalization.held_out import held_out_coverage, optimism
 from vocabtrim_core.generalization.intervals import (
@@ -318,3 +318,13 @@ def test_the_range_of_k_holds_the_samples_own_optimum():
     low, high = found
     assert 1 <= low <= tradeoff.optimum.k <= high <= 500
     assert k_range(None, tradeoff) is None
+
+
+def test_long_names_that_look_alike_when_shortened_stay_apart():
+    names = [
+        "GSM8K (shipped)",
+        "Function calling train (shipped)",
+        "Function calling test (shipped)",
+    ]
+    assert axis_names(names) == names
+    assert axis_names([names[0], names[1]]) == [names[0], "Function calling…(shipped)"]

@@ -16,17 +16,21 @@ from vocabtrim_core.generalization.intervals import CoverageInterval
 MOST_NAMED = 16  # cells of a transfer matrix are labelled up to this many sets
 
 
-def short(name: str, length: int = 26) -> str:
-    """Shorten a name so that it fits an axis; its middle is left out.
+def axis_names(names: Sequence[str], length: int = 26) -> list[str]:
+    """Shorten names so that they fit an axis; the middle of a long one is left out.
 
     Args:
-        name: The name.
-        length: Most characters.
+        names: The names, all different.
+        length: Most characters of each.
 
     Returns:
-        The name.
+        Names that are all different too: those that would look alike stay whole, since an axis
+        would draw them in one place.
     """
-    return name if len(name) <= length else f"{name[: length - 10]}…{name[-9:]}"
+    shorter = [n if len(n) <= length else f"{n[: length - 10]}…{n[-9:]}" for n in names]
+    return [
+        name if shorter.count(text) > 1 else text for name, text in zip(names, shorter, strict=True)
+    ]
 
 
 class CoverageRow(NamedTuple):
@@ -93,7 +97,7 @@ def coverage_figure(info: tuple[CoverageRow, ...], palette: Palette = LIGHT) -> 
         The figure.
     """
     figure = go.Figure()
-    names = [short(row.name) for row in info]
+    names = axis_names([row.name for row in info])
     figure.add_scatter(
         x=[100 * row.unique for row in info],
         y=names,
@@ -168,7 +172,7 @@ def matrix_figure(matrix: TransferMatrix, palette: Palette = LIGHT) -> go.Figure
     Returns:
         The figure.
     """
-    names = [short(name, 20) for name in matrix.names]
+    names = axis_names(matrix.names, 20)
     share = 100 * matrix.coverage
     labelled = len(names) <= MOST_NAMED
     texts = [
@@ -189,7 +193,7 @@ def matrix_figure(matrix: TransferMatrix, palette: Palette = LIGHT) -> go.Figure
                 [1, translucent(palette.accent, 0.55)],
             ],
             texttemplate="%{text}" if labelled else None,
-            textfont={"color": palette.ink},
+            textfont={"color": palette.ink, "size": 11},
             customdata=100 * matrix.unique,
             hovertext=matrix.basis,
             showscale=not labelled,

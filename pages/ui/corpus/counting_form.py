@@ -10,6 +10,7 @@ import streamlit as st
 from pages.ui import jobpanel, state
 from pages.ui.corpus.corpus_choice import ChosenCorpus
 from pages.ui.format import MEASURED, counted, plain, what_counts
+from pages.ui.job_results import result_of
 from pages.ui.router import page
 from pages.ui.session import session
 from pages.ui.tokens import spec_of
@@ -175,7 +176,7 @@ def progress() -> None:
 
 
 def _outcome(job: Job) -> None:
-    result = job.result() or {}
+    result = result_of(job)
     if "key" not in result:
         return
     st.markdown(

@@ -11,7 +11,7 @@ from pages.ui import jobpanel, plots
 from pages.ui.format import IN_SAMPLE_BADGE, MEASURED, percent, plain
 from pages.ui.frame import shell
 from pages.ui.generalize.evaluation import Evaluation
-from pages.ui.job_results import drawn_from
+from pages.ui.job_results import drawn_from, result_of
 from pages.ui.widgets import drop_stale, persisted, value_of
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import context_reuse as figures
@@ -46,7 +46,7 @@ def panel(evaluation: Evaluation) -> None:
         shell(argv)
         return
     job = jobpanel.finished(argv)
-    result = (job.result() or {}) if job else {}
+    result = result_of(job)
     if "curve" in result:
         with drawn_from(job):
             _result(result, in_sample=stored.key in evaluation.chosen_on)
@@ -69,7 +69,7 @@ def _looked_at(evaluation: Evaluation) -> StoredCounts:
 def _reading(stored: StoredCounts) -> list[str] | None:
     """How the job that made these counts read its conversations; None where none is known."""
     for job in jobpanel.of_verb("count"):
-        if job.state == "done" and (job.result() or {}).get("key") == stored.key:
+        if job.state == "done" and result_of(job).get("key") == stored.key:
             argv = list(job.argv[1:])
             for option in ONLY_COUNT:
                 if option in argv:

@@ -8,7 +8,7 @@ from pages.ui import eval_sets, jobpanel, plots, state
 from pages.ui.caching import cached
 from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, MEASURED, percent, plain
 from pages.ui.generalize.evaluation import Evaluation
-from pages.ui.job_results import drawn_from
+from pages.ui.job_results import drawn_from, result_of
 from pages.ui.stored_coverage import unseen
 from pages.ui.vocabularies import InView
 from vocabtrim_core.counts_store import StoredCounts
@@ -52,7 +52,7 @@ def panel(evaluation: Evaluation) -> None:
     """
     stored, argv = evaluation.chooser, arguments(evaluation)
     job = jobpanel.finished(argv)
-    result = (job.result() or {}) if job else {}
+    result = result_of(job)
     left, right = st.columns([1.25, 1], gap="large")
     with left:
         if "samples" in result:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.ui import jobpanel
 from pages.ui.format import plain
+from pages.ui.job_results import result_of
 from vocabtrim_core.drafts.hub_checkpoint import is_hub_id
 from vocabtrim_core.drafts.mtp.checkpoint_copy import head_to_copy
 from vocabtrim_core.drafts.mtp.gguf_heads import GgufHeads
@@ -87,8 +88,7 @@ def result(argv: list[str]) -> None:
         argv: the command that wrote it.
     """
     with st.container(border=True, key="trimmed_head"):
-        job = jobpanel.finished(argv)
-        record = (job.result() or {}) if job else {}
+        record = result_of(jobpanel.finished(argv))
         st.markdown(":material/check_circle: **Written**, and read back")
         st.code(argv[-1], language=None, wrap_lines=True)
         for note in record.get("notes", ()):

@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.ui import jobpanel
 from pages.ui.format import MEASURED, percent, plain
-from pages.ui.job_results import drawn_from
+from pages.ui.job_results import drawn_from, result_of
 from pages.ui.train import cost_view, target_form
 from pages.ui.train.answerer_form import answer_arguments
 from pages.ui.widgets import persisted
@@ -92,7 +92,7 @@ def _results() -> None:
     compared = {
         Path(str(result.get("out"))): job
         for job in reversed(jobpanel.of_verb("regenerate"))
-        if "alignment" in (result := job.result() or {})
+        if "alignment" in (result := result_of(job))
     }
     for name, path in files.items():
         try:
@@ -116,7 +116,7 @@ def _results() -> None:
                 st.caption(plain(note))
             if job := compared.get(path):
                 with drawn_from(job):
-                    _compared((job.result() or {})["alignment"])
+                    _compared(result_of(job)["alignment"])
 
 
 def _compared(comparison: dict) -> None:

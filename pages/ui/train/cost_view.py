@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui import jobpanel
 from pages.ui.fields import with_labels
 from pages.ui.format import ESTIMATED, MEASURED
-from pages.ui.job_results import drawn_from
+from pages.ui.job_results import drawn_from, result_of
 from pages.ui.session import session
 from pages.ui.train.deployment_form import trainer_words
 from pages.ui.train.request_form import TrainingForm
@@ -195,7 +195,7 @@ def outcome(argv: list[str], part: str, key: str) -> None:
         jobpanel.watch(lambda: jobpanel.of_command(argv)[:1], key)
         return
     with drawn_from(latest[0]):
-        _accepted((latest[0].result() or {}).get(part) or {}, key)
+        _accepted(result_of(latest[0]).get(part) or {}, key)
 
 
 def _accepted(plans: Mapping[str, Any], key: str) -> None:
