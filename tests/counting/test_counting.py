@@ -529,6 +529,24 @@ def test_wrong_engine_is_dropped_for_the_whole_count(tmp_path, wrong_first):
         assert f"Not used: {passed}" in counts.provenance.proof["details"]
 
 
+def test_a_wrong_engine_is_named_though_its_spans_are_found_wrong_first(
+    tmp_path, wrong_first, monkeypatch
+):
+    class Slow(Reference):
+        def encode(self, texts):
+            time.sleep(1.0)  # the spans of the sample are compared meanwhile
+            return super().encode(texts)
+
+    monkeypatch.setattr(candidates, "Reference", Slow)
+    tokenizer, template = kit()
+    chats = [chat("Hi", f"banana {i}" if i == 5 else f"apple {i}") for i in range(3500)]
+    corpus = open_corpus(write_chats(tmp_path / "x.jsonl", chats))
+    counts = count(corpus, tokenizer, template, engine="gigatoken")
+    assert as_counter(counts) == rendered_counts(corpus, CountConfig(tokenizer, template))[0]
+    (passed,) = counts.provenance.proof["passed"]
+    assert passed.startswith("wrong 1.0: other ids than HF tokenizers")
+
+
 def test_wrong_engine_encodes_no_responses(tmp_path, wrong_first):
     recipe = CountConfig(*kit())
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", [chat("Hi", "apple, banana")]))

@@ -248,7 +248,7 @@ class ExactEngine:
         sample = _checkable(texts, self.sample.rows(n, block), routed)
         if len(sample):
             truth = self._reference.encode(texts.take(pa.array(sample)))
-            _compare(label, texts, encoded, sample, truth, np.arange(len(sample)))
+            compare_ids(label, texts, encoded, sample, truth, np.arange(len(sample)))
         new = sample[sample >= self.first.get(block, 0)]
         proof = replace(proof, checked=len(new), checked_bytes=int(lengths[new].sum()))
         if not len(routed):
@@ -278,7 +278,7 @@ class ExactEngine:
         rows, label = _checkable(texts, np.arange(len(texts)), routed), self.engine.label
 
         def agrees(truth: Encoded) -> Proof:
-            _compare(label, texts, encoded, rows, truth, rows)
+            compare_ids(label, texts, encoded, rows, truth, rows)
             compared = int(np.diff(buffers(texts)[0])[rows].sum())
             return Proof(label, checked=len(rows), checked_bytes=compared)
 
@@ -307,7 +307,7 @@ def block_of(batch: MessageBatch) -> str:
     return f"{batch.part}@{batch.rows[0]}" if len(batch) else ""
 
 
-def _compare(
+def compare_ids(
     label: str,
     texts: pa.LargeStringArray,
     encoded: Encoded,
@@ -315,7 +315,19 @@ def _compare(
     truth: Encoded,
     true_rows: np.ndarray,
 ) -> None:
-    """MismatchError for the first text whose ids differ."""
+    """Compare an engine's ids with those of HF tokenizers.
+
+    Args:
+        label: The engine.
+        texts: The texts.
+        encoded: The engine's ids, and offsets, of the texts.
+        rows: int64, the texts to compare.
+        truth: HF's ids and offsets.
+        true_rows: int64, where they are in `truth`.
+
+    Raises:
+        MismatchError: A text has other ids; the message has the first one.
+    """
     for i, k in zip(rows.tolist(), true_rows.tolist(), strict=True):
         if not np.array_equal(_ids(encoded, i), _ids(truth, k)):
             raise MismatchError(

@@ -17,8 +17,9 @@ import numpy as np
 from vocabtrim_core.corpora import MessageBatch
 from vocabtrim_core.corpora.batches import place
 from vocabtrim_core.counting.config import CountConfig
-from vocabtrim_core.counting.encoding import EncodedBatch
-from vocabtrim_core.counting.proof import Proof
+from vocabtrim_core.counting.encoding import EncodedBatch, spoken
+from vocabtrim_core.counting.engines import Reference
+from vocabtrim_core.counting.proof import Proof, compare_ids
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.chat_template import span_ids
 from vocabtrim_core.templates.verify import SpanError, check_spans
@@ -43,6 +44,7 @@ def check_sample(batch: MessageBatch, recipe: CountConfig, encoded: EncodedBatch
 
     Raises:
         SpanError: A counted span differs; the message has the row.
+        MismatchError: It differs because the engine gives other ids than HF tokenizers.
     """
     if batch.preformatted or recipe.rule not in ("assistant", "content"):
         return Proof()
@@ -133,7 +135,20 @@ def _check_ids(
     chosen[i] = True
     ids = encoded.responses(chosen).ids
     if not np.array_equal(ids, np.concatenate(expected)):
+        _check_engine(batch, chosen, recipe, encoded)
         raise SpanError(
             f"{row}: {len(ids):,} counted ids are not the {sum(map(len, expected)):,} that HF "
             "tokenizers has in the counted spans of the whole text"
         )
+
+
+def _check_engine(
+    batch: MessageBatch, chosen: np.ndarray, recipe: CountConfig, encoded: EncodedBatch
+) -> None:
+    """MismatchError where the engine, not the spans, is at fault: it read a content otherwise."""
+    texts = spoken(batch, recipe, chosen)[0]
+    contents = encoded.contents.of(chosen)
+    if len(texts) == len(contents.offsets) - 1:  # the row was not rendered
+        rows, truth = np.arange(len(texts)), Reference(recipe.tokenizer).encode(texts)
+        encoded_texts = contents.ids, contents.offsets
+        compare_ids(encoded.proof.engine, texts, encoded_texts, rows, truth, rows)
