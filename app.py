@@ -16,6 +16,7 @@ MARK = Path(__file__).parent / "pages" / "ui" / "mark.svg"
 
 def show() -> None:
     """The frame of every page, and the page."""
+    from pages.ui import jobpanel
     from pages.ui.damage import damage_note
     from pages.ui.frame import plain_errors
     from pages.ui.router import PRESENT, pages
@@ -31,11 +32,14 @@ def show() -> None:
     else:
         st.logo(str(MARK), size="large")
     settle()
+    active = jobpanel.active_ids()
     with plain_errors():
         page.run()
     if page.url_path != PRESENT:
         with plain_errors():
             damage_note()
+    if active and active - jobpanel.active_ids():
+        st.rerun()  # a job ended while the page was drawn, which may show what was before
 
 
 def warm() -> None:

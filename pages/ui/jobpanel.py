@@ -65,6 +65,11 @@ def finished(argv: Sequence[str]) -> Job | None:
     return next((job for job in of_command(argv) if job.state == "done"), None)
 
 
+def active_ids() -> frozenset[str]:
+    """Ids of the jobs that are queued or running."""
+    return frozenset(job.id for job in jobs.list_jobs() if job.active)
+
+
 def unfinished(*verbs: str) -> list[Job]:
     """Jobs of these commands that wait, run, or ended without success, newest first.
 

@@ -550,3 +550,16 @@ def test_every_page_shows_its_command(counted):
     for page in PAGES:
         commands = [c.value for c in opened(page).code]
         assert any(c.startswith("python -m vocabtrim_core ") for c in commands), page
+
+
+def test_a_job_that_ends_while_a_page_is_drawn_has_it_drawn_again(monkeypatch):
+    looks = []
+
+    def active_ids():
+        looks.append(len(looks))
+        return frozenset({"a job"} if len(looks) == 1 else ())
+
+    monkeypatch.setattr("pages.ui.jobpanel.active_ids", active_ids)
+    app = testing.AppTest.from_file(str(APP), default_timeout=60).run()
+    assert not app.exception
+    assert len(looks) == 3  # before the page, after it, and before it is drawn again
